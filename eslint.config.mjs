@@ -1,0 +1,111 @@
+// Lint rules, and the law of the layers: arrows between the folders of src/ point down only.
+import tseslint from 'typescript-eslint';
+
+/** For each folder: the folders of src/ it may import, and the packages. Everything else is refused. */
+const LAYERS = {
+  lib: { folders: [], packages: [] },
+  core: { folders: ['lib'], packages: ['lru-cache', 'node:buffer'] },
+  auth: { folders: ['lib', 'core'], packages: ['jsonwebtoken', 'node:crypto', 'node:fs', 'node:path'] },
+  cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
+  redis: { folders: ['lib', 'core'], packages: ['ioredis'] },
+  engines: { folders: ['lib', 'core', 'redis'], packages: ['hashring', 'lru-cache', 'node:crypto'] },
+  telemetry: { folders: ['lib', 'core'], packages: ['pino'] },
+  'doors/http': {
+    folders: ['lib', 'core', 'auth'],
+    packages: [
+      'express',
+      'helmet',
+      'joi',
+      'node:http',
+      'node:https',
+      'node:tls',
+      'node:net',
+      'node:fs',
+      'node:buffer',
+      'node:stream',
+      'node:crypto',
+    ],
+  },
+  config: {
+    folders: ['lib', 'core', 'auth', 'cipher', 'redis', 'engines', 'telemetry', 'doors'],
+    packages: ['joi', 'dotenv', 'node:path'],
+    typesOnly: true,
+  },
+};
+
+const FOLDERS = ['lib', 'core', 'auth', 'cipher', 'redis', 'engines', 'telemetry', 'doors', 'config'];
+
+function lawOf([folder, { folders, packages, typesOnly }]) {
+  const depth = folder.split('/').length;
+  const forbiddenFolders = FOLDERS.filter(
+    (other) => !folders.includes(other) && other !== folder.split('/')[0],
+  );
+  const rule = `src/${folder} may import ${[...folders, ...packages].join(', ') || 'nothing'} only (see src/README.md)`;
+  return {
+    files: [`src/${folder}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            ...forbiddenFolders.map((other) => ({ regex: `^(\\.\\./)+${other}(/|$)`, message: rule })),
+            { regex: `^(\\.\\./){${depth},}(start|main)$`, message: rule },
+            { regex: `^(?!\\.)(?!(${packages.join('|') || '-'})$)`, message: rule },
+          ],
+        },
+      ],
+      '@typescript-eslint/no-restricted-imports': typesOnly
+        ? [
+            'error',
+            {
+              patterns: [
+                {
+                  regex: '^\\.\\./(lib|core|auth|cipher|redis|engines|telemetry|doors)/',
+                  allowTypeImports: true,
+                  message: 'config imports types only',
+                },
+              ],
+            },
+          ]
+        : 'off',
+      'no-restricted-globals': ['error', { name: 'process', message: 'only main.ts touches process' }],
+    },
+  };
+}
+
+export default tseslint.config(
+  { ignores: ['node_modules/', 'dist/', 'coverage/', 'test/output/', 'certs/'] },
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: { project: ['./test/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
+    },
+  },
+  ...Object.entries(LAYERS).map(lawOf),
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: ['it', 'describe'], package: 'node:test' }] },
+      ],
+    },
+  },
+);

@@ -1,0 +1,68 @@
+/**
+ * Command and Reply: the language into which every door translates, and the only one the core speaks.
+ */
+import type { CacheError } from './errors';
+
+declare const keyBrand: unique symbol;
+
+/**
+ * A key is bytes. Inside the process they are held as a *byte string*: each UTF-16 unit is one byte, U+0000 to
+ * U+00FF ("latin1" in Node's words). It is one byte a character in V8, can index a Map, and `length` and
+ * `startsWith` speak of bytes. An ASCII key is the same string inside and outside.
+ */
+export type Key = string & { readonly [keyBrand]: true };
+
+/** JSON text of a value that is not a string; kept as text so that it costs no parsing on its way through. */
+export class Json {
+  constructor(readonly text: string) {}
+}
+
+/**
+ * What a caller stored: a string (its UTF-8 bytes are what Redis holds), bytes that are not valid UTF-8, or any
+ * other JSON value. Bytes that are valid UTF-8 and the string they spell are the same value.
+ */
+export type Value = string | Buffer | Json;
+
+/** `coherence.md`: what a READ may see. */
+export type Consistency = 'eventual' | 'session' | 'strong';
+
+export interface ReadCommand {
+  readonly command: 'READ';
+  readonly key: Key;
+  readonly consistency: Consistency;
+}
+
+export interface WriteCommand {
+  readonly command: 'WRITE';
+  readonly key: Key;
+  readonly value: Value;
+  /** Life in whole milliseconds; 0: until deleted or evicted; undefined: the deployment's default. */
+  readonly ttlMs: number | undefined;
+  /** NX: only if absent. XX: only if present. */
+  readonly condition: 'NX' | 'XX' | undefined;
+  /** undefined: the deployment's default. */
+  readonly encrypt: boolean | undefined;
+  /** How many replicas must have it before SUCCESS. */
+  readonly ack: Ack;
+}
+
+export interface DeleteCommand {
+  readonly command: 'DELETE';
+  readonly key: Key;
+  readonly ack: Ack;
+}
+
+export type Ack = 0 | 1 | 2;
+export type Command = ReadCommand | WriteCommand | DeleteCommand;
+
+/** Where a value was found: in this process, or on which kind of node. The memory engine is its own master. */
+export type Source = 'near' | 'replica' | 'master';
+
+export type Reply =
+  | { readonly command: 'READ'; readonly status: 'SUCCESS'; readonly value: Value; readonly source: Source }
+  | { readonly command: 'READ'; readonly status: 'NOT_FOUND' }
+  | { readonly command: 'WRITE'; readonly status: 'SUCCESS' }
+  | { readonly command: 'WRITE'; readonly status: 'NOT_STORED' }
+  | { readonly command: 'DELETE'; readonly status: 'SUCCESS' }
+  | { readonly command: 'DELETE'; readonly status: 'NOT_FOUND' }
+  | { readonly command: Command['command']; readonly status: 'ERROR'; readonly error: CacheError };

@@ -1,0 +1,52 @@
+/**
+ * The closed list of things that can go wrong, in the words every door translates. A door maps `ErrorCode` to its
+ * transport with a total table (`satisfies Record<ErrorCode, …>`), so a new code does not compile until each door
+ * has an answer for it.
+ */
+
+export const ERROR_CODES = [
+  'bad_request',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'method_not_allowed',
+  'conflict',
+  'precondition_failed',
+  'too_large',
+  'unsupported_media_type',
+  'throttled',
+  'corrupt_value',
+  'internal',
+  'unavailable',
+  'timeout',
+  'out_of_memory',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/**
+ * A failure with a message that is safe to show to the caller. Hosts, causes and stacks belong in `cause`, which
+ * only the log sees.
+ */
+export class CacheError extends Error {
+  override readonly name = 'CacheError';
+  readonly code: ErrorCode;
+  /** Whole seconds after which trying again makes sense; doors that can, pass it on. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: { cause?: unknown; retryAfterSeconds?: number } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+}
+
+/** Whatever was thrown, as a `CacheError`: unknown things become `internal`, with the original as the cause. */
+export function toCacheError(thrown: unknown): CacheError {
+  if (thrown instanceof CacheError) return thrown;
+  return new CacheError('internal', 'Something went wrong inside ringcache.', { cause: thrown });
+}

@@ -1,0 +1,28 @@
+/** Text and bytes to keys and back. See `Key` in `command.ts` for why a key is a byte string. */
+import { isUtf8 } from 'node:buffer';
+import type { Key } from './command';
+
+/** Only ASCII: then the text is its own byte string. */
+// eslint-disable-next-line no-control-regex -- NUL is an ordinary byte of a key
+const ASCII = /^[\0-\x7f]*$/;
+
+/** The UTF-8 bytes of well-formed text. The caller has refused lone surrogates (`isWellFormed`). */
+export function keyFromText(text: string): Key {
+  if (ASCII.test(text)) return text as Key;
+  return Buffer.from(text, 'utf8').toString('latin1') as Key;
+}
+
+export function keyFromBytes(bytes: Buffer): Key {
+  return bytes.toString('latin1') as Key;
+}
+
+export function keyToBytes(key: Key): Buffer {
+  return Buffer.from(key, 'latin1');
+}
+
+/** For people: the text where the bytes are UTF-8, else the byte string itself. */
+export function keyToText(key: Key): string {
+  if (ASCII.test(key)) return key;
+  const bytes = keyToBytes(key);
+  return isUtf8(bytes) ? bytes.toString('utf8') : key;
+}

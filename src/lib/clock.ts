@@ -1,0 +1,17 @@
+/**
+ * Time, handed in. Nothing below `start.ts` reads a clock of its own, so every rule about time can be tested
+ * by moving time instead of waiting for it.
+ */
+
+/** The two times a cache needs; both in milliseconds, fractions allowed. */
+export interface Clock {
+  /** Monotonic: never jumps, has no meaning outside this process. For deadlines, leases and expiry. */
+  now(): number;
+  /** Wall time since 1970. For what leaves the process: tokens, certificates, files. */
+  wallMs(): number;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallMs: () => Date.now(),
+};
