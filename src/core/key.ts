@@ -3,7 +3,6 @@ import { isUtf8 } from 'node:buffer';
 import type { Key } from './command';
 
 /** Only ASCII: then the text is its own byte string. */
-// eslint-disable-next-line no-control-regex -- NUL is an ordinary byte of a key
 const ASCII = /^[\0-\x7f]*$/;
 
 /** The UTF-8 bytes of well-formed text. The caller has refused lone surrogates (`isWellFormed`). */
