@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 const LAYERS = {
   lib: { folders: [], packages: [] },
   core: { folders: ['lib'], packages: ['lru-cache', 'node:buffer'] },
-  auth: { folders: ['lib', 'core'], packages: ['jsonwebtoken', 'node:crypto', 'node:fs', 'node:path'] },
+  auth: { folders: ['lib', 'core'], packages: ['jsonwebtoken', 'lru-cache', 'node:crypto', 'node:fs', 'node:path', 'node:util'] },
   cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
   redis: { folders: ['lib', 'core'], packages: ['ioredis'] },
   engines: { folders: ['lib', 'core', 'redis'], packages: ['hashring', 'lru-cache', 'node:crypto'] },

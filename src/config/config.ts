@@ -3,33 +3,8 @@
  * the whole of it; each part is handed to the one who needs it.
  */
 import type { Limits } from '../core/limits';
-
-export interface NodeAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly tls: boolean;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-}
-
-export interface ShardConfig {
-  /** The name that stands on the ring, so that a node can move without moving keys. */
-  readonly name: string;
-  readonly master: NodeAddress;
-  readonly replicas: readonly NodeAddress[];
-}
-
-export type RingHash = 'ketama' | 'twemproxy';
-export type ReadFrom = 'replica' | 'master';
-
-export type EngineConfig =
-  | { readonly kind: 'memory' }
-  | {
-      readonly kind: 'ring';
-      readonly shards: readonly ShardConfig[];
-      readonly hash: RingHash;
-      readonly readFrom: ReadFrom;
-    };
+import type { EngineConfig } from '../engines/open-engine';
+import type { LogLevel } from '../telemetry/log';
 
 export interface Config {
   readonly http: {
@@ -58,6 +33,7 @@ export interface Config {
     readonly byDefault: boolean;
   };
   readonly defaultTtlMs: number;
-  readonly limits: Limits;
-  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  /** What can be set of the limits. */
+  readonly limits: Omit<Limits, 'depthMax'>;
+  readonly logLevel: LogLevel;
 }

@@ -1,23 +1,24 @@
-/** Placeholder signature while the core is being written. */
-import type { Command, Key, Reply } from './command';
-import type { Principal } from './grants';
-import type { Location, ShardStatus } from './ports';
+/**
+ * The story of a cache request, the same for every door:
+ *
+ *     permit  ->  near cache  ->  engine  ->  forget what a change made old
+ *
+ * `execute` turns a Command into a Reply. It never throws: a failure is a Reply as well, so a batch can carry both.
+ */
+import type { Clock } from '../lib/clock';
+import { SingleFlight } from '../lib/single-flight';
+import type { Command, DeleteCommand, Key, ReadCommand, Reply, Source, Value, WriteCommand } from './command';
+import { CacheError, toCacheError } from './errors';
+import type { Principal, Scope } from './grants';
+import type { NearCache, NearCacheStatus } from './near-cache';
+import type { Cipher, Engine, Found, Location, ShardStatus } from './ports';
+import { decodeValue, encodeValue } from './value';
 
 export interface CacheStatus {
   readonly engine: string;
   readonly ready: boolean;
   readonly shards: readonly ShardStatus[];
-  readonly near: {
-    readonly enabled: boolean;
-    readonly entries: number;
-    readonly bytes: number;
-    readonly entriesMax: number;
-    readonly bytesMax: number;
-    readonly ttlSeconds: number;
-    readonly hits: number;
-    readonly misses: number;
-    readonly evictions: number;
-  };
+  readonly near: NearCacheStatus;
   readonly coherence: string;
 }
 
@@ -39,9 +40,219 @@ export interface CacheService {
     commands: readonly Command[],
     deadlineMs: number,
   ): readonly Reply[] | Promise<readonly Reply[]>;
-  /** Where a key lives; needs `admin` (and the key's prefix), checked here: throws CacheError `forbidden`. */
+  /** Where a key lives; needs `admin` and a grant on the key: throws CacheError `forbidden`. */
   locate(principal: Principal, key: Key, deadlineMs: number): Promise<KeyLocation>;
   /** Needs `admin`: throws CacheError `forbidden`. */
   status(principal: Principal): CacheStatus;
   ready(): boolean;
+}
+
+export interface CacheOptions {
+  readonly engine: Engine;
+  readonly near: NearCache;
+  /** undefined: no encryption keys are configured. */
+  readonly cipher: Cipher | undefined;
+  readonly encryptByDefault: boolean;
+  /** 0: until deleted or evicted. */
+  readonly defaultTtlMs: number;
+  readonly coherence: string;
+  readonly clock: Clock;
+}
+
+interface Fetched {
+  readonly value: Value;
+  readonly source: Source;
+}
+
+const SCOPE_OF = { READ: 'read', WRITE: 'write', DELETE: 'delete' } as const satisfies Record<
+  Command['command'],
+  Scope
+>;
+
+export class Cache implements CacheService {
+  readonly #options: CacheOptions;
+  readonly #engine: Engine;
+  readonly #near: NearCache;
+  readonly #flights = new SingleFlight<Key, Fetched | undefined>();
+
+  constructor(options: CacheOptions) {
+    this.#options = options;
+    this.#engine = options.engine;
+    this.#near = options.near;
+  }
+
+  execute(principal: Principal, command: Command, deadlineMs: number): Reply | Promise<Reply> {
+    const { grants } = principal;
+    if (!grants.has(SCOPE_OF[command.command]) || !grants.covers(command.key)) {
+      // Said before anything is looked up: an unreadable key and an absent one look alike.
+      return failed(command, new CacheError('forbidden', `This client may not ${command.command} that key.`));
+    }
+    switch (command.command) {
+      case 'READ':
+        return this.#read(command, deadlineMs);
+      case 'WRITE':
+        return this.#write(command, deadlineMs);
+      case 'DELETE':
+        return this.#delete(command, deadlineMs);
+    }
+  }
+
+  executeBatch(
+    principal: Principal,
+    commands: readonly Command[],
+    deadlineMs: number,
+  ): readonly Reply[] | Promise<readonly Reply[]> {
+    const replies: (Reply | Promise<Reply>)[] = [];
+    /** The last unfinished command of each key: the next one on that key starts when it has settled. */
+    const unfinished = new Map<Key, Promise<Reply>>();
+    for (const command of commands) {
+      const before = unfinished.get(command.key);
+      const reply =
+        before === undefined
+          ? this.execute(principal, command, deadlineMs)
+          : before.then(() => this.execute(principal, command, deadlineMs));
+      if (reply instanceof Promise) unfinished.set(command.key, reply);
+      replies.push(reply);
+    }
+    return unfinished.size === 0 ? (replies as Reply[]) : settled(replies);
+  }
+
+  async locate(principal: Principal, key: Key, deadlineMs: number): Promise<KeyLocation> {
+    checkAdmin(principal);
+    if (!principal.grants.covers(key)) {
+      throw new CacheError('forbidden', 'This client may not ask about that key.');
+    }
+    const location = await this.#engine.locate(key, deadlineMs);
+    return { ...location, near: this.#near.holds(key) };
+  }
+
+  status(principal: Principal): CacheStatus {
+    checkAdmin(principal);
+    return {
+      engine: this.#engine.kind,
+      ready: this.#engine.ready(),
+      shards: this.#engine.status(),
+      near: this.#near.status(),
+      coherence: this.#options.coherence,
+    };
+  }
+
+  ready(): boolean {
+    return this.#engine.ready();
+  }
+
+  #read(command: ReadCommand, deadlineMs: number): Reply | Promise<Reply> {
+    if (command.consistency !== 'eventual') return this.#readThrough(command, deadlineMs);
+    const value = this.#near.get(command.key);
+    if (value === undefined) return this.#readThrough(command, deadlineMs);
+    return { command: 'READ', status: 'SUCCESS', value, source: 'near' };
+  }
+
+  async #readThrough(command: ReadCommand, deadlineMs: number): Promise<Reply> {
+    try {
+      const fetched =
+        command.consistency === 'eventual'
+          ? await this.#flights.join(command.key, () => this.#fetchAndFill(command, deadlineMs))
+          : this.#decode(command.key, await this.#ask(command, false, deadlineMs));
+      if (fetched === undefined) return { command: 'READ', status: 'NOT_FOUND' };
+      return { command: 'READ', status: 'SUCCESS', value: fetched.value, source: fetched.source };
+    } catch (error) {
+      return failed(command, error);
+    }
+  }
+
+  async #fetchAndFill(command: ReadCommand, deadlineMs: number): Promise<Fetched | undefined> {
+    if (!this.#near.enabled) return this.#decode(command.key, await this.#ask(command, false, deadlineMs));
+    const ticket = this.#near.takeTicket(command.key);
+    try {
+      const found = await this.#ask(command, true, deadlineMs);
+      const fetched = this.#decode(command.key, found);
+      if (fetched !== undefined && found?.remainingMs !== undefined) {
+        this.#near.fill(ticket, fetched.value, found.askedAtMs + found.remainingMs);
+      }
+      return fetched;
+    } finally {
+      this.#near.cancel(ticket);
+    }
+  }
+
+  #ask(command: ReadCommand, withLife: boolean, deadlineMs: number): Promise<Found | undefined> {
+    return this.#engine.read(command.key, { consistency: command.consistency, withLife, deadlineMs });
+  }
+
+  #decode(key: Key, found: Found | undefined): Fetched | undefined {
+    if (found === undefined) return undefined;
+    return { value: decodeValue(key, found.bytes, this.#options.cipher), source: found.source };
+  }
+
+  async #write(command: WriteCommand, deadlineMs: number): Promise<Reply> {
+    const { cipher, encryptByDefault, defaultTtlMs } = this.#options;
+    try {
+      const encrypt = command.encrypt ?? encryptByDefault;
+      if (encrypt && cipher === undefined) {
+        throw new CacheError('bad_request', 'This service has no encryption keys, so it cannot encrypt.');
+      }
+      const bytes = encodeValue(command.key, command.value, encrypt ? cipher : undefined);
+      const stored = await this.#changing(
+        command.key,
+        this.#engine.write(command.key, bytes, {
+          ttlMs: command.ttlMs ?? defaultTtlMs,
+          condition: command.condition,
+          ack: command.ack,
+          deadlineMs,
+        }),
+      );
+      return { command: 'WRITE', status: stored ? 'SUCCESS' : 'NOT_STORED' };
+    } catch (error) {
+      return failed(command, error);
+    }
+  }
+
+  async #delete(command: DeleteCommand, deadlineMs: number): Promise<Reply> {
+    try {
+      const removed = await this.#changing(
+        command.key,
+        this.#engine.remove(command.key, { ack: command.ack, deadlineMs }),
+      );
+      return { command: 'DELETE', status: removed ? 'SUCCESS' : 'NOT_FOUND' };
+    } catch (error) {
+      return failed(command, error);
+    }
+  }
+
+  /**
+   * Waits for a change and, before anyone hears of it, makes sure that no later READ here sees what was before:
+   *
+   *   C2   1. READ A misses and departs; the engine answers it with v1
+   *        2. WRITE v2 reaches the engine; its reply arrives here
+   *        3. READ B comes, after the ack of 2
+   *
+   * Without the two lines below B could hit an entry that A filled between 2's execution and its ack, or board
+   * A's flight. They run in the same synchronous stretch in which the reply is processed, so nothing fits between
+   * them and the ack; and whatever the outcome, since a write that failed may stand.
+   */
+  async #changing<T>(key: Key, change: Promise<T>): Promise<T> {
+    try {
+      return await change;
+    } finally {
+      this.#near.forget(key);
+      this.#flights.detach(key);
+    }
+  }
+}
+
+async function settled(replies: readonly (Reply | Promise<Reply>)[]): Promise<readonly Reply[]> {
+  const all: Reply[] = [];
+  for (const reply of replies) all.push(await reply);
+  return all;
+}
+
+function checkAdmin(principal: Principal): void {
+  if (!principal.grants.has('admin')) {
+    throw new CacheError('forbidden', 'This needs a client with the scope admin.');
+  }
+}
+
+function failed(command: Command, thrown: unknown): Reply {
+  return { command: command.command, status: 'ERROR', error: toCacheError(thrown) };
 }

@@ -65,7 +65,6 @@ export function respond(
   if (response.headersSent || response.destroyed) return;
   const headers = JSON_HEADERS.slice();
   if (extra !== undefined) for (const part of extra) headers.push(part);
-  // An ASCII body's length is its byte length; asking Buffer is cheap and always right.
   headers.push('Content-Length', String(Buffer.byteLength(body)));
   response.writeHead(status, headers);
   response.end(body);

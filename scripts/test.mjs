@@ -1,0 +1,21 @@
+// `npm test`: all that the tests need, then jest. Arguments are jest's: `npm test -- test/unit/env.test.ts`.
+// Coverage counts what runs inside jest; the built program that the end-to-end tests start is beyond its sight.
+import { spawnSync } from 'node:child_process';
+import { provideCommand } from './lib/packages.mjs';
+import { ensureBuild, ensureDependencies, giveUp, ROOT, say } from './lib/steps.mjs';
+
+const redis = await provideCommand(['redis-server'], 'redis', say);
+if (redis.command === undefined) giveUp(`The tests run against real Redis servers. ${redis.advice}`);
+const openssl = await provideCommand(['openssl'], 'openssl', say);
+if (openssl.command === undefined) giveUp(`The tests make certificates with openssl. ${openssl.advice}`);
+ensureDependencies();
+ensureBuild();
+
+const args = process.argv.slice(2);
+// A part of the tests cannot reach the coverage that all of them must.
+const coverage = args.some((arg) => !arg.startsWith('-')) ? [] : ['--coverage'];
+const { status } = spawnSync(process.execPath, ['node_modules/jest/bin/jest.js', ...coverage, ...args], {
+  cwd: ROOT,
+  stdio: 'inherit',
+});
+process.exit(status ?? 1);

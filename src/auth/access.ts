@@ -1,0 +1,150 @@
+/**
+ * Who is asking: turns API keys into tokens and tokens into principals. The doors see nothing else of this folder.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { CacheError } from '../core/errors';
+import { Grants, type Principal } from '../core/grants';
+import type { Log } from '../core/ports';
+import type { Clock } from '../lib/clock';
+import { parseApiKey, type ApiKey } from './api-key';
+import { openClients, type Client, type Clients } from './clients';
+import { LoginThrottle } from './login-throttle';
+import { API_KEY_CHARS_MAX, SettingClient } from './setting-client';
+import { TOKEN_CHARS_MAX, tokenRefusal, Tokens, type TokenOptions } from './tokens';
+
+/** Verifications remembered; at about 1 KiB each. */
+const REMEMBERED_MAX = 10_000;
+
+export interface AccessOptions {
+  readonly tokens: TokenOptions;
+  /** One client with all rights; undefined: there is none. */
+  readonly apiKey: string | undefined;
+  readonly clientsFile: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Login {
+  readonly accessToken: string;
+  readonly expiresInSeconds: number;
+  /** Scopes divided by spaces. */
+  readonly scope: string;
+}
+
+export interface Access {
+  /**
+   * A token for the holder of an API key. `address` is the caller's, as the socket names it.
+   * @throws CacheError `unauthenticated`; `throttled` with `retryAfterSeconds` after repeated failures.
+   */
+  login(apiKey: string, address: string): Login;
+  /**
+   * The principal of a bearer token, with the rights that token and client have in common now. On every request's
+   * path: a token seen before costs one look-up.
+   * @throws CacheError `unauthenticated`, the same for every fault.
+   */
+  verify(token: string): Principal;
+  close(): void;
+}
+
+/** @throws CacheError `internal` when the clients file exists and cannot be understood. */
+export async function openAccess(options: AccessOptions): Promise<Access> {
+  const clients = await openClients({ file: options.clientsFile, clock: options.clock, log: options.log });
+  return new GuardedAccess(options, clients);
+}
+
+interface Verified {
+  readonly principal: Principal;
+  readonly generation: number;
+  /** Wall time; a token is refused at the same instant whether it is remembered or not. */
+  readonly refusedAtMs: number;
+}
+
+class GuardedAccess implements Access {
+  readonly #clock: Clock;
+  readonly #clients: Clients;
+  readonly #tokens: Tokens;
+  readonly #ttlSeconds: number;
+  readonly #settingClient: SettingClient | undefined;
+  readonly #throttle: LoginThrottle;
+  /** Good tokens only: the bad ones are endless. */
+  readonly #remembered = new LRUCache<string, Verified>({ max: REMEMBERED_MAX });
+  /** Stands in for the hash of a client that does not exist, so that an unknown id costs the same work. */
+  readonly #nobodysHash = randomBytes(32);
+
+  constructor(options: AccessOptions, clients: Clients) {
+    this.#clock = options.clock;
+    this.#clients = clients;
+    this.#tokens = new Tokens(options.tokens, options.clock);
+    this.#ttlSeconds = options.tokens.ttlSeconds;
+    this.#settingClient =
+      options.apiKey === undefined ? undefined : new SettingClient(options.apiKey, options.tokens);
+    this.#throttle = new LoginThrottle(options.clock);
+  }
+
+  login(apiKey: string, address: string): Login {
+    // Synchronous to the end: no number of logins at the same time gets past the count of failures.
+    this.#throttle.checkAddress(address);
+    const presented = apiKey.length > API_KEY_CHARS_MAX ? '' : apiKey;
+    const parsed = parseApiKey(presented);
+    const client = this.#clientOfKey(presented, parsed);
+    if (client === undefined) {
+      this.#throttle.recordFailure(address, parsed?.clientId);
+      throw new CacheError('unauthenticated', 'The API key is not valid.');
+    }
+    this.#throttle.recordSuccess(address);
+    return {
+      accessToken: this.#tokens.issue(client.id, client.scopes),
+      expiresInSeconds: this.#ttlSeconds,
+      scope: client.scopes.join(' '),
+    };
+  }
+
+  verify(token: string): Principal {
+    // Before the look-up, which hashes the whole token.
+    if (token.length > TOKEN_CHARS_MAX) throw tokenRefusal('length');
+    const remembered = this.#remembered.get(token);
+    if (
+      remembered?.generation === this.#clients.generation &&
+      this.#clock.wallMs() < remembered.refusedAtMs
+    ) {
+      return remembered.principal;
+    }
+    this.#remembered.delete(token);
+    const verified = this.#verifyAnew(token);
+    this.#remembered.set(token, verified);
+    return verified.principal;
+  }
+
+  close(): void {
+    this.#clients.close();
+  }
+
+  #verifyAnew(token: string): Verified {
+    const claims = this.#tokens.verify(token);
+    if (this.#clients.isRevoked(claims.tokenId)) throw tokenRefusal('revoked');
+    const client = this.#clientOfId(claims.clientId);
+    if (client === undefined) throw tokenRefusal('client');
+    // Rights are the client's of today, never more than the token was issued with.
+    const scopes = claims.scopes.filter((scope) => client.scopes.includes(scope));
+    return {
+      principal: { id: client.id, name: client.name, grants: new Grants(scopes, client.prefixes) },
+      generation: this.#clients.generation,
+      refusedAtMs: Math.min(claims.refusedAtMs, client.expiresAtMs),
+    };
+  }
+
+  #clientOfKey(apiKey: string, parsed: ApiKey | undefined): Client | undefined {
+    if (this.#settingClient?.hasKey(apiKey) === true) return this.#settingClient.client;
+    if (parsed === undefined) return undefined;
+    const expected = this.#clients.secretHashOf(parsed.clientId) ?? this.#nobodysHash;
+    const isRight = timingSafeEqual(this.#clients.hash(parsed.secret), expected);
+    return isRight ? this.#clientOfId(parsed.clientId) : undefined;
+  }
+
+  #clientOfId(clientId: string): Client | undefined {
+    if (this.#settingClient?.hasId(clientId) === true) return this.#settingClient.client;
+    const client = this.#clients.get(clientId);
+    return client !== undefined && this.#clock.wallMs() < client.expiresAtMs ? client : undefined;
+  }
+}

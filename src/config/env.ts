@@ -1,0 +1,134 @@
+/**
+ * Environment to `Config`: pure, no process and no files. All faults are found in one pass, so that whoever sets
+ * ringcache up mends them in one, and none of them repeats a value.
+ */
+import { parse } from 'dotenv';
+import type { ShardConfig } from '../engines/shard';
+import type { NodeAddress } from '../redis/client';
+import type { EngineConfig } from '../engines/open-engine';
+import type { Config } from './config';
+import { Refused } from './parsers';
+import { SETTINGS, type Setting, type SettingName, type SettingValues } from './settings';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Why the settings cannot be used; each fault begins with its variable's name. */
+export class ConfigFaults extends Error {
+  override readonly name = 'ConfigFaults';
+
+  constructor(readonly faults: readonly string[]) {
+    super(faults.join('\n'));
+  }
+}
+
+/** Read by `npm start` and `npm test` alone, before there is a service. */
+const SCRIPT_VARIABLES: readonly string[] = ['RINGCACHE_NO_INSTALL'];
+
+/** What `.env` says, under what the environment says: a variable set there wins, and an empty one unsets. */
+export function mergeEnvFile(text: string, environment: Environment): Environment {
+  return { ...parse(text), ...environment };
+}
+
+/** Every setting of `contract.md` 2; an empty variable counts as unset. @throws ConfigFaults */
+export function parseEnv(environment: Environment): Config {
+  const faults = [...unknownVariables(environment), ...contradictions(environment)];
+  const values = parseSettings(environment, faults);
+  if (faults.length > 0) throw new ConfigFaults(faults);
+  return configOf(values);
+}
+
+function isSet(environment: Environment, name: SettingName): boolean {
+  return (environment[name] ?? '') !== '';
+}
+
+/** The prefix is ours alone, so such a name is a slip; anything else in the environment is other people's. */
+function unknownVariables(environment: Environment): string[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('RINGCACHE_') && !SCRIPT_VARIABLES.includes(name))
+    .map((name) => `${name}: is not a setting of ringcache`);
+}
+
+/** Settings that are fine alone and not together. */
+function contradictions(environment: Environment): string[] {
+  const set = (name: SettingName): boolean => isSet(environment, name);
+  const faults: string[] = [];
+  if (environment['ENGINE'] === 'ring' && !set('REDIS_NODES')) {
+    faults.push('REDIS_NODES: must name the shards where ENGINE is ring');
+  }
+  if (environment['ENGINE'] === 'memory' && set('REDIS_NODES')) {
+    faults.push('ENGINE: memory contradicts REDIS_NODES; unset one of them');
+  }
+  if (set('REDIS_USERNAME') && !set('REDIS_PASSWORD')) {
+    faults.push('REDIS_USERNAME: needs REDIS_PASSWORD beside it');
+  }
+  if (environment['ENCRYPT_VALUES'] === 'true' && !set('ENCRYPTION_KEYS')) {
+    faults.push('ENCRYPT_VALUES: needs ENCRYPTION_KEYS to encrypt with');
+  }
+  return faults;
+}
+
+/** Whatever is refused lands in `faults`; the values are whole only when nothing did. */
+function parseSettings(environment: Environment, faults: string[]): SettingValues {
+  const rows: readonly [string, Setting<unknown>][] = Object.entries(SETTINGS);
+  const values = rows.map(([name, setting]) => {
+    const text = environment[name] === '' ? setting.fallback : (environment[name] ?? setting.fallback);
+    if (text === undefined && setting.required) faults.push(`${name}: is required: ${setting.meaning}`);
+    try {
+      return [name, text === undefined ? undefined : setting.parse(text)];
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      faults.push(...error.reasons.map((reason) => `${name}: ${reason}`));
+      return [name, undefined];
+    }
+  });
+  return Object.fromEntries(values) as SettingValues;
+}
+
+function configOf(values: SettingValues): Config {
+  return {
+    http: {
+      host: values.HOST,
+      port: values.PORT,
+      certFile: values.TLS_CERT_FILE,
+      keyFile: values.TLS_KEY_FILE,
+      clientCaFile: values.TLS_CLIENT_CA_FILE,
+      maxConnections: values.MAX_CONNECTIONS,
+      maxInFlight: values.MAX_IN_FLIGHT,
+    },
+    tokens: {
+      secret: values.JWT_SECRET,
+      previousSecret: values.JWT_SECRET_PREVIOUS,
+      ttlSeconds: values.JWT_TTL_SECONDS,
+    },
+    apiKey: values.API_KEY,
+    clientsFile: values.CLIENTS_FILE,
+    engine: engineOf(values),
+    near: { entries: values.NEAR_ENTRIES, bytes: values.NEAR_BYTES, ttlMs: values.NEAR_TTL_SECONDS },
+    coherence: values.COHERENCE,
+    encryption: {
+      keys: values.ENCRYPTION_KEYS ?? [],
+      byDefault: values.ENCRYPT_VALUES ?? values.ENCRYPTION_KEYS !== undefined,
+    },
+    defaultTtlMs: values.DEFAULT_TTL_SECONDS,
+    limits: {
+      keyBytesMax: values.KEY_BYTES_MAX,
+      valueBytesMax: values.VALUE_BYTES_MAX,
+      batchMax: values.BATCH_MAX,
+      requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    },
+    logLevel: values.LOG_LEVEL,
+  };
+}
+
+function engineOf(values: SettingValues): EngineConfig {
+  if (values.REDIS_NODES === undefined) return { kind: 'memory' };
+  const { REDIS_USERNAME: username, REDIS_PASSWORD: password } = values;
+  const withCredentials = (node: NodeAddress): NodeAddress =>
+    node.password === undefined ? { ...node, username, password } : node;
+  const shards = values.REDIS_NODES.map(({ name, master, replicas }): ShardConfig => ({
+    name,
+    master: withCredentials(master),
+    replicas: replicas.map(withCredentials),
+  }));
+  return { kind: 'ring', shards, hash: values.RING_HASH, readFrom: values.READ_FROM };
+}

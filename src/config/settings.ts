@@ -1,0 +1,173 @@
+/**
+ * The table of settings: every environment variable, once. The parser reads it, and `test/house` holds
+ * `.env.example` and the README to it.
+ */
+import { parseNodes } from './nodes';
+import {
+  integerParser,
+  nameParser,
+  parseApiKey,
+  parseEncryptionKeys,
+  parseFlag,
+  parseHost,
+  parseText,
+  Refused,
+  secondsParser,
+  secretParser,
+  type Parser,
+} from './parsers';
+
+/** One environment variable. */
+export interface Setting<T> {
+  /** The text that stands for an unset variable; undefined: then the value is undefined too. */
+  readonly fallback: string | undefined;
+  /** Unset is a fault. */
+  readonly required: boolean;
+  /** For people: what holds when it is unset. */
+  readonly default: string;
+  /** For people: what it does; a part of a sentence, without its full stop. */
+  readonly meaning: string;
+  readonly parse: Parser<T>;
+}
+
+function setting<T>(fallback: string, meaning: string, parse: Parser<T>): Setting<T> {
+  return { fallback, required: false, default: fallback, meaning, parse };
+}
+
+function optional<T>(meaning: string, parse: Parser<T>, byDefault = 'none'): Setting<T | undefined> {
+  return { fallback: undefined, required: false, default: byDefault, meaning, parse };
+}
+
+function required<T>(meaning: string, parse: Parser<T>): Setting<T> {
+  return { fallback: undefined, required: true, default: 'none, required', meaning, parse };
+}
+
+/** A setting of the contract that this version cannot honour: any value is refused, so none is ignored. */
+function later(what: string): Setting<undefined> {
+  return optional(`${what}; not supported by this version: any value is refused`, () => {
+    throw new Refused(['is not supported by this version']);
+  });
+}
+
+/** Redis's own limit on a string. */
+const VALUE_BYTES_CEILING = 512 * 1024 * 1024;
+
+/** A hundred years, the longest life that the core gives a value (`TTL_MS_MAX`). */
+const TTL_SECONDS_CEILING = 100 * 365.25 * 24 * 3600;
+
+const DAY_SECONDS = 24 * 3600;
+
+export const SETTINGS = {
+  HOST: setting('127.0.0.1', 'address of the HTTPS listener', parseHost),
+  PORT: setting('8000', 'port of the HTTPS listener; 0: one that is free', integerParser(0, 65535)),
+  TLS_CERT_FILE: setting(
+    'certs/cert.pem',
+    'certificate, PEM; a changed file is taken up without a restart',
+    parseText,
+  ),
+  TLS_KEY_FILE: setting('certs/key.pem', 'private key of the certificate, PEM', parseText),
+  TLS_CLIENT_CA_FILE: optional(
+    'certificates of authorities, PEM; when set, clients must show a certificate that one of them signed',
+    parseText,
+  ),
+  JWT_SECRET: required('secret that signs the tokens, at least 32 bytes', secretParser(32)),
+  JWT_SECRET_PREVIOUS: optional(
+    'the secret before that, while it is being replaced: verifies tokens, signs none',
+    secretParser(32),
+  ),
+  JWT_TTL_SECONDS: setting('900', 'life of a token in seconds', integerParser(1, 30 * DAY_SECONDS)),
+  API_KEY: optional('key of a single client with all rights, at least 24 characters', parseApiKey),
+  CLIENTS_FILE: setting(
+    'clients.json',
+    'named clients with their rights, kept by `npm run client`; changes are taken up within 1 s',
+    parseText,
+  ),
+  ENGINE: optional(
+    'where the values are: `memory` (in this process) or `ring` (on Redis shards); no other engine is supported by this version',
+    nameParser(['memory', 'ring'], ['sentinel', 'cluster', 'replicated']),
+    '`ring` where `REDIS_NODES` is set, else `memory`',
+  ),
+  REDIS_NODES: optional(
+    'the shards, divided by `;`, each `name=master,replica,…` with URLs `redis://` or `rediss://`',
+    parseNodes,
+  ),
+  REDIS_SENTINELS: later('`host:port,…` of the Sentinels'),
+  REDIS_MASTERS: later('names of the masters that the Sentinels watch, one shard each'),
+  REDIS_CLUSTER: later('seed nodes of a Redis Cluster'),
+  REDIS_USERNAME: optional('user for all nodes that carry no password in their URL', parseText),
+  REDIS_PASSWORD: optional('password for all nodes that carry none in their URL', parseText),
+  RING_HASH: setting(
+    'ketama',
+    'placement of keys on shards: `ketama` (as npm hashring) or `twemproxy` (as twemproxy with md5 and ketama)',
+    nameParser(['ketama', 'twemproxy']),
+  ),
+  READ_FROM: setting(
+    'replica',
+    '`replica`: reads go to the replica that the ring picks for the key, to the master when none is healthy; `master`: all go there',
+    nameParser(['replica', 'master']),
+  ),
+  DEFAULT_TTL_SECONDS: setting(
+    '0',
+    'life in seconds of a value that is written without one; 0: until it is deleted or evicted',
+    secondsParser(0, TTL_SECONDS_CEILING),
+  ),
+  NEAR_ENTRIES: setting('100000', 'entries in the near cache; 0 turns it off', integerParser(0, 100_000_000)),
+  NEAR_BYTES: setting('67108864', 'bytes of keys and values in the near cache', integerParser(1, 2 ** 40)),
+  NEAR_TTL_SECONDS: setting(
+    '300',
+    'longest life in seconds of an entry in the near cache',
+    secondsParser(0.001, TTL_SECONDS_CEILING),
+  ),
+  COHERENCE: setting(
+    'none',
+    'how near caches of several gateways agree; only `none` is supported by this version: what another gateway wrote may be served stale for up to `NEAR_TTL_SECONDS`',
+    nameParser(['none'], ['tracking', 'pubsub', 'kafka']),
+  ),
+  KAFKA_BROKERS: later('brokers that carry the announcements'),
+  KAFKA_TOPIC: later('topic of the announcements'),
+  REPLICATION_BUS: later('what carries the writes of the replicated engine'),
+  REPLICATION_URL: later('where that bus is'),
+  ENCRYPTION_KEYS: optional(
+    '`name:base64,name:base64`, 32 bytes each (`openssl rand -base64 32`); the first encrypts, all decrypt',
+    parseEncryptionKeys,
+  ),
+  ENCRYPT_VALUES: optional(
+    'whether a write that does not say is encrypted',
+    parseFlag,
+    '`true` where `ENCRYPTION_KEYS` is set, else `false`',
+  ),
+  SNAPSHOT_FILE: later('file that the data is saved to and loaded from'),
+  SNAPSHOT_INTERVAL_SECONDS: later('seconds between two snapshots'),
+  RESP_PORT: later('port of the Redis-protocol door'),
+  RESP_TLS: later('TLS on the Redis-protocol door'),
+  GRPC_PORT: later('port of the gRPC door'),
+  MAX_CONNECTIONS: setting(
+    '10000',
+    'open connections; over them one is refused at once',
+    integerParser(1, 1_000_000),
+  ),
+  MAX_IN_FLIGHT: setting(
+    '1024',
+    'requests at work; over them one is answered 503 at once',
+    integerParser(1, 1_000_000),
+  ),
+  KEY_BYTES_MAX: setting('1024', 'longest key in bytes of UTF-8', integerParser(1, 65_536)),
+  VALUE_BYTES_MAX: setting('8388608', 'largest value in bytes', integerParser(1, VALUE_BYTES_CEILING)),
+  BATCH_MAX: setting('1000', 'commands in one batch', integerParser(1, 100_000)),
+  REQUEST_TIMEOUT_MS: setting('2000', 'deadline of one request in milliseconds', integerParser(10, 600_000)),
+  WORKERS: setting('1', 'processes that share the port; this version supports 1 only', (text) => {
+    if (text !== '1') throw new Refused(['must be 1: more is not supported by this version']);
+    return 1;
+  }),
+  CORS_ORIGINS: later('origins that browsers may call from'),
+  LOG_LEVEL: setting(
+    'info',
+    'what is logged, one JSON object a line on standard output: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`',
+    nameParser(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+  ),
+} satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** What the table's parsers make of the environment. */
+export type SettingValues = { readonly [N in SettingName]: ReturnType<(typeof SETTINGS)[N]['parse']> };

@@ -1,0 +1,150 @@
+/**
+ * Bytes <-> value: what lies in Redis under a key, and what it means (`contract.md` 7).
+ *
+ * Text is stored as its own bytes, and so are bytes: a Redis client sees exactly what was written, and what a Redis
+ * client wrote is read as text. Everything else is put into an envelope:
+ *
+ *   ┌──────────┬─────────┬───────┬─────────┐   flags  bit 0  the payload is JSON text
+ *   │ fe 72 63 │ version │ flags │ payload │          bit 7  the payload is sealed; bit 0 speaks of what it seals
+ *   │ magic    │ 01      │ 1 byte│         │          others must be 0
+ *   └──────────┴─────────┴───────┴─────────┘
+ *
+ * fe never occurs in UTF-8, so no text can be taken for an envelope; bytes that happen to begin with the magic are
+ * enveloped too, with flags 0. A sealed payload holds the value's own bytes or JSON text, never another envelope;
+ * the five bytes in front and the key are authenticated with it, so neither a flag nor the key can be exchanged.
+ */
+import { constants, isUtf8 } from 'node:buffer';
+import { Json, type Key, type Value } from './command';
+import { CacheError } from './errors';
+import type { Cipher } from './ports';
+
+const HEADER_BYTES = 5;
+const VERSION = 1;
+const FLAG_JSON = 0x01;
+const FLAG_SEALED = 0x80;
+
+/** With the `u` flag a pair is one character, so that only a lone half matches. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Header, key id, nonce and tag, generously. */
+const ENVELOPE_BYTES_MAX = 128;
+
+/** The most bytes that a value of so many can become: text full of lone surrogates doubles as JSON. */
+export function storedBytesMax(valueBytesMax: number): number {
+  return 2 * valueBytesMax + ENVELOPE_BYTES_MAX;
+}
+
+/**
+ * The bytes that a node stores for this value. `cipher` given: encrypted, bound to the key. Bytes that need no
+ * envelope are given back as they came, not copied.
+ */
+export function encodeValue(key: Key, value: Value, cipher: Cipher | undefined): Buffer {
+  let flags = 0;
+  let payload: Buffer;
+  if (typeof value === 'string') {
+    payload = Buffer.from(value, 'utf8');
+    // A lone surrogate has no UTF-8; JSON can escape it. ASCII, where the lengths agree, is spared the search.
+    if (payload.length !== value.length && LONE_SURROGATE.test(value)) {
+      flags = FLAG_JSON;
+      payload = Buffer.from(JSON.stringify(value), 'utf8');
+    }
+  } else if (value instanceof Json) {
+    flags = FLAG_JSON;
+    payload = Buffer.from(value.text, 'utf8');
+  } else {
+    payload = value;
+  }
+
+  if (cipher !== undefined) {
+    const context = sealingContext(key, flags | FLAG_SEALED);
+    return Buffer.concat([context.subarray(0, HEADER_BYTES), cipher.seal(payload, context)]);
+  }
+  if (flags === 0 && !hasMagic(payload)) return payload;
+  return Buffer.concat([headerOf(flags), payload]);
+}
+
+/**
+ * What the stored bytes mean: text where they are valid UTF-8, else the bytes, which may be a view of `stored`.
+ * @throws CacheError `corrupt_value`: a truncated or unknown envelope, one that does not decrypt, or an encrypted one
+ * while no cipher is given.
+ */
+export function decodeValue(key: Key, stored: Buffer, cipher: Cipher | undefined): Value {
+  if (!hasMagic(stored)) return textOrBytes(stored);
+
+  const flags = flagsOf(stored);
+  if (flags === undefined) throw corrupt('truncated envelope, or one of an unknown version');
+  let payload = stored.subarray(HEADER_BYTES);
+  if ((flags & FLAG_SEALED) !== 0) {
+    if (cipher === undefined) throw corrupt('encrypted, but no encryption keys are configured');
+    payload = cipher.open(payload, sealingContext(key, flags));
+  } else if (flags === 0 && !hasMagic(payload)) {
+    throw corrupt('an envelope around bytes that need none');
+  }
+  return (flags & FLAG_JSON) !== 0 ? parseJson(payload) : textOrBytes(payload);
+}
+
+/** Size for limits and accounting: the value's own bytes, before any envelope. */
+export function valueBytes(value: Value): number {
+  if (typeof value === 'string') return Buffer.byteLength(value, 'utf8');
+  return value instanceof Json ? Buffer.byteLength(value.text, 'utf8') : value.length;
+}
+
+/**
+ * For rotation: the id of the key that sealed these stored bytes; undefined when they are not encrypted, or so
+ * damaged that no key could open them.
+ */
+export function sealedKeyId(stored: Buffer, cipher: Cipher): string | undefined {
+  const flags = hasMagic(stored) ? flagsOf(stored) : undefined;
+  if (flags === undefined || (flags & FLAG_SEALED) === 0) return undefined;
+  return cipher.keyIdOf(stored.subarray(HEADER_BYTES));
+}
+
+function hasMagic(bytes: Buffer): boolean {
+  return bytes[0] === 0xfe && bytes[1] === 0x72 && bytes[2] === 0x63;
+}
+
+function headerOf(flags: number): Buffer {
+  return Buffer.of(0xfe, 0x72, 0x63, VERSION, flags);
+}
+
+/** The flags of something that has the magic; undefined for an envelope that this program cannot have made. */
+function flagsOf(stored: Buffer): number | undefined {
+  const flags = stored[4];
+  if (stored[3] !== VERSION || flags === undefined) return undefined;
+  return (flags & ~(FLAG_JSON | FLAG_SEALED)) === 0 ? flags : undefined;
+}
+
+/** What a sealed payload is bound to. The header has a fixed length, so header and key cannot run into each other. */
+function sealingContext(key: Key, flags: number): Buffer {
+  return Buffer.concat([headerOf(flags), Buffer.from(key, 'latin1')]);
+}
+
+function textOrBytes(bytes: Buffer): Value {
+  return isText(bytes) ? bytes.toString('utf8') : bytes;
+}
+
+/** Redis holds values that are some bytes longer than V8's longest string; those stay bytes. */
+function isText(bytes: Buffer): boolean {
+  return bytes.length <= constants.MAX_STRING_LENGTH && isUtf8(bytes);
+}
+
+/**
+ * The text is parsed although only the text is kept: anyone who can write to Redis can write an envelope, and a door
+ * that puts `Json` into its answer relies on its being JSON, and one value.
+ */
+function parseJson(bytes: Buffer): Value {
+  if (!isText(bytes)) throw corrupt('JSON that is not UTF-8');
+  const text = bytes.toString('utf8');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    // The parser's own error quotes the text, and a value must not reach the log.
+    throw corrupt('JSON that does not parse');
+  }
+  return typeof parsed === 'string' ? parsed : new Json(text);
+}
+
+function corrupt(reason: string): CacheError {
+  return new CacheError('corrupt_value', 'The stored value cannot be read.', { cause: new Error(reason) });
+}

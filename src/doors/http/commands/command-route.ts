@@ -1,0 +1,124 @@
+/**
+ * `POST /cache`: one command or a batch of them. The way of a READ that the near cache answers has no promise in it:
+ * it is answered in the same turn of the event loop in which its body ended.
+ */
+import type { Access } from '../../../auth/access';
+import type { CacheService } from '../../../core/cache';
+import type { Reply } from '../../../core/command';
+import { CacheError } from '../../../core/errors';
+import type { Principal } from '../../../core/grants';
+import type { Limits } from '../../../core/limits';
+import type { Clock } from '../../../lib/clock';
+import { authenticate } from '../authenticate';
+import type { Exchange, Outcome } from '../exchange';
+import { bodyBytesMax, decodeText, readBody } from '../read-body';
+import { readHead, type RequestHead } from '../request-head';
+import { CommandParser, type ParsedBody, type ParsedCommand } from './parse-commands';
+import {
+  ANSWER_VALUES_LENGTH_MAX,
+  CACHE_STATUS,
+  CACHE_STATUS_MISS,
+  carriedLength,
+  readTooLarge,
+  type ReplyContext,
+  replyText,
+} from './reply-text';
+
+export interface CommandRouteDeps {
+  readonly cache: CacheService;
+  readonly access: Pick<Access, 'verify'>;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly encryptionConfigured: boolean;
+}
+
+/** The handler of `POST /cache`. */
+export function createCommandRoute(deps: CommandRouteDeps): (exchange: Exchange) => void {
+  const { access, limits } = deps;
+  const parser = new CommandParser(limits, deps.encryptionConfigured);
+  const bytesMax = bodyBytesMax(limits.valueBytesMax);
+
+  return (exchange) => {
+    const head = readHead(exchange.request.rawHeaders);
+    const principal = authenticate(head, access);
+    exchange.client = principal.name;
+    if (head.hasSession) throw new CacheError('bad_request', 'Ringcache-Session is not supported yet.');
+    readBody(exchange, head, bytesMax, (bytes) => {
+      const parsed = parser.parse(decodeText(bytes));
+      execute(deps, exchange, head, principal, parsed);
+    });
+  };
+}
+
+function execute(
+  { cache, limits, clock }: CommandRouteDeps,
+  exchange: Exchange,
+  head: RequestHead,
+  principal: Principal,
+  { isBatch, commands }: ParsedBody,
+): void {
+  // A request has arrived when its last byte has: the time that a slow sender takes is not the core's.
+  const deadlineMs = clock.now() + limits.requestTimeoutMs;
+  const context: ReplyContext = { requestId: exchange.requestId, minimal: head.prefersMinimal };
+  if (isBatch) {
+    exchange.command = 'BATCH';
+    exchange.commandCount = commands.length;
+    const replies = cache.executeBatch(
+      principal,
+      commands.map(({ command }) => command),
+      deadlineMs,
+    );
+    if (replies instanceof Promise) {
+      exchange.attempt(async () => answerBatch(exchange, commands, await replies, context));
+    } else {
+      answerBatch(exchange, commands, replies, context);
+    }
+    return;
+  }
+  const [parsed] = commands;
+  exchange.command = parsed.command.command;
+  const reply = cache.execute(principal, parsed.command, deadlineMs);
+  if (reply instanceof Promise) {
+    exchange.attempt(async () => answerOne(exchange, parsed, await reply, context));
+  } else {
+    answerOne(exchange, parsed, reply, context);
+  }
+}
+
+function answerOne(exchange: Exchange, parsed: ParsedCommand, reply: Reply, context: ReplyContext): void {
+  if (reply.status === 'ERROR') {
+    exchange.fail(reply.error, { command: reply.command });
+  } else if (reply.command !== 'READ') {
+    exchange.answer(200, replyText(parsed, reply, context), reply.status);
+  } else if (reply.status === 'NOT_FOUND') {
+    exchange.answer(200, replyText(parsed, reply, context), reply.status, CACHE_STATUS_MISS);
+  } else {
+    exchange.source = reply.source;
+    exchange.answer(200, replyText(parsed, reply, context), reply.status, CACHE_STATUS[reply.source]);
+  }
+}
+
+/** HTTP 200 whatever became of the single commands: each reply speaks for itself. */
+function answerBatch(
+  exchange: Exchange,
+  commands: readonly ParsedCommand[],
+  replies: readonly Reply[],
+  context: ReplyContext,
+): void {
+  let outcome: Outcome = 'SUCCESS';
+  let text = '[';
+  let lengthLeft = ANSWER_VALUES_LENGTH_MAX;
+  commands.forEach((parsed, index) => {
+    let reply = replies[index];
+    if (reply === undefined) throw new Error('the core owes a reply to each command of a batch');
+    const length = carriedLength(reply);
+    if (length > lengthLeft) reply = readTooLarge();
+    else lengthLeft -= length;
+    if (reply.status === 'ERROR') {
+      outcome = 'PARTIAL';
+      exchange.reportInternal(reply.error);
+    }
+    text += (index === 0 ? '' : ',') + replyText(parsed, reply, context);
+  });
+  exchange.answer(200, `${text}]`, outcome);
+}

@@ -1,0 +1,135 @@
+/**
+ * One request and its answer. However a request ends (answered, failed, or broken off), it ends here, once,
+ * with its one line in the log and with what it held given back.
+ */
+import type { Request, Response } from 'express';
+import type { Command, Source } from '../../core/command';
+import { type CacheError, type ErrorCode, toCacheError } from '../../core/errors';
+import type { Log } from '../../core/ports';
+import type { Clock } from '../../lib/clock';
+import type { ByteBudget } from './byte-budget';
+import { requestIdOf } from './messages';
+import { HTTP_STATUS, respond, respondError } from './respond';
+
+/** What all exchanges of one door share. */
+export interface DoorContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The bytes of bodies that are held at this moment. */
+  readonly bodies: ByteBudget;
+}
+
+/** How a request ended, for the log: a reply's status, an error's code, or that it never became whole. */
+export type Outcome = 'SUCCESS' | 'NOT_FOUND' | 'NOT_STORED' | 'PARTIAL' | 'INCOMPLETE' | ErrorCode;
+
+/** An unread body up to this size is cheaper to read and forget than a new connection. */
+const UNREAD_BYTES_KEPT = 16 * 1024;
+const CLOSE: readonly string[] = ['Connection', 'close'];
+
+export class Exchange {
+  readonly requestId: string;
+  /** Monotonic. */
+  readonly arrivedMs: number;
+  /** For the log: who asked, for what, and where the value was found. */
+  client: string | undefined = undefined;
+  command: Command['command'] | 'BATCH' | undefined = undefined;
+  commandCount: number | undefined = undefined;
+  source: Source | undefined = undefined;
+  #heldBytes = 0;
+  #ended = false;
+
+  constructor(
+    readonly door: DoorContext,
+    readonly request: Request,
+    readonly response: Response,
+    /** The route's pattern, never the path itself, which may hold a key. */
+    readonly route: string,
+  ) {
+    this.requestId = requestIdOf(request);
+    this.arrivedMs = door.clock.now();
+  }
+
+  /** Runs one step of the work. What it throws, at once or later, becomes the answer. */
+  attempt(step: (exchange: this) => unknown): void {
+    try {
+      const pending = step(this);
+      if (pending instanceof Promise) pending.catch((thrown: unknown) => this.fail(toCacheError(thrown)));
+    } catch (thrown) {
+      this.fail(toCacheError(thrown));
+    }
+  }
+
+  /** Counts bytes of the body against the door's budget until the exchange ends. False: there is no room. */
+  hold(bytes: number): boolean {
+    if (!this.door.bodies.take(bytes)) return false;
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  /** Answers JSON; `extra` is a flat list of further headers. */
+  answer(status: number, body: string, outcome: Outcome, extra?: readonly string[]): void {
+    if (this.#ended) return;
+    const isGone = this.response.destroyed;
+    respond(this.response, status, body, extra);
+    this.#end(outcome, isGone ? undefined : status, undefined);
+  }
+
+  /** Answers a failure; `command` where it belongs to one, `extra` as in `answer`. */
+  fail(error: CacheError, details: { command?: Command['command']; extra?: readonly string[] } = {}): void {
+    if (this.#ended) return;
+    const isGone = this.response.destroyed;
+    const extra = [...(details.extra ?? []), ...(this.#hasLongUnreadBody() ? CLOSE : [])];
+    respondError(this.response, error, this.requestId, { ...details, extra });
+    this.reportInternal(error);
+    this.#end(error.code, isGone ? undefined : HTTP_STATUS[error.code], causeFor(error));
+  }
+
+  /** The request ended before it was whole: nothing was done. If an answer is due, the listener gives it. */
+  abandon(): void {
+    if (!this.#ended) this.#end('INCOMPLETE', undefined, undefined);
+  }
+
+  /** Tells the log, and only the log, what is behind an `internal` error. */
+  reportInternal(error: CacheError): void {
+    if (error.code !== 'internal') return;
+    const cause = error.cause ?? error;
+    this.door.log.error(
+      // Not the error itself: errors of libraries carry the arguments they failed on, and those are values.
+      { request_id: this.requestId, cause: cause instanceof Error ? cause.stack : typeof cause },
+      'internal error',
+    );
+  }
+
+  /** `status`: undefined where nobody was there to get the answer. */
+  #end(outcome: Outcome, status: number | undefined, cause: string | undefined): void {
+    this.#ended = true;
+    if (this.#heldBytes > 0) this.door.bodies.release(this.#heldBytes);
+    const durationMs = this.door.clock.now() - this.arrivedMs;
+    this.door.log.info(
+      {
+        request_id: this.requestId,
+        client: this.client,
+        route: this.route,
+        command: this.command,
+        commands: this.commandCount,
+        outcome,
+        source: this.source,
+        status,
+        duration_ms: Math.round(durationMs * 1000) / 1000,
+        cause,
+      },
+      'request',
+    );
+  }
+
+  #hasLongUnreadBody(): boolean {
+    const { complete, headers } = this.request;
+    if (complete) return false;
+    return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > UNREAD_BYTES_KEPT;
+  }
+}
+
+/** What is behind a fault on our side (5xx), for the operator. Causes of a 4xx could quote what the caller sent. */
+function causeFor(error: CacheError): string | undefined {
+  return HTTP_STATUS[error.code] >= 500 && error.cause instanceof Error ? error.cause.message : undefined;
+}

@@ -1,0 +1,50 @@
+/** `GET /ring/{key}`: where a key lives. The core refuses clients without the scope `admin`. */
+import type { Access } from '../../../auth/access';
+import type { CacheService, KeyLocation } from '../../../core/cache';
+import { CacheError } from '../../../core/errors';
+import type { Limits } from '../../../core/limits';
+import type { Clock } from '../../../lib/clock';
+import { authenticate } from '../authenticate';
+import { parseKey } from '../commands/command-fields';
+import type { Exchange } from '../exchange';
+import { readHead } from '../request-head';
+
+export interface RingRouteDeps {
+  readonly cache: Pick<CacheService, 'locate'>;
+  readonly access: Pick<Access, 'verify'>;
+  readonly limits: Limits;
+  readonly clock: Clock;
+}
+
+/**
+ * The handler of `GET /ring/{key}`. Express has percent-decoded the key, once; what does not decode to UTF-8 it has
+ * refused, since a key is text over HTTP.
+ */
+export function createRingRoute(deps: RingRouteDeps): (exchange: Exchange) => Promise<void> {
+  const { cache, access, limits, clock } = deps;
+  return async (exchange) => {
+    const { request } = exchange;
+    const principal = authenticate(readHead(request.rawHeaders), access);
+    exchange.client = principal.name;
+    // RFC 3986 has ASCII only; Node lets other bytes through as if they were Latin-1.
+    if (/[^\x21-\x7e]/.test(request.url)) {
+      throw new CacheError('bad_request', 'The path must be percent-encoded.');
+    }
+    const text = String(request.params['key']);
+    const key = parseKey(text, limits);
+    const location = await cache.locate(principal, key, clock.now() + limits.requestTimeoutMs);
+    exchange.answer(200, JSON.stringify({ key: text, ...locationFields(location) }), 'SUCCESS');
+  };
+}
+
+/** `hash` and `node`: null where there is none. `ttl`: seconds; null for a key without end, or without existence. */
+function locationFields({ hash, shard, node, near, remainingMs }: KeyLocation): object {
+  return {
+    hash: hash ?? null,
+    shard,
+    node: node ?? null,
+    near,
+    exists: remainingMs !== undefined,
+    ttl: remainingMs === undefined || remainingMs === Infinity ? null : remainingMs / 1000,
+  };
+}

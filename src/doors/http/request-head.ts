@@ -1,0 +1,71 @@
+/**
+ * The header fields this door cares about, gathered in one pass over what arrived. `request.headers` is left alone:
+ * it is built on first use for every field of the request, and it silently drops repeated ones, while a second
+ * `Authorization` or `Content-Type` must be seen to be refused.
+ */
+
+export class RequestHead {
+  authorization: string | undefined = undefined;
+  /** How many `Authorization` fields there were. */
+  authorizations = 0;
+  contentType: string | undefined = undefined;
+  /** How many `Content-Type` fields there were. */
+  contentTypes = 0;
+  /** The announced size of the body; undefined when it is chunked or absent. Node has checked that it is a number. */
+  contentLength: number | undefined = undefined;
+  contentEncoding: string | undefined = undefined;
+  /** `Prefer: return=minimal` (RFC 7240). */
+  prefersMinimal = false;
+  /** Whether there is a `Ringcache-Session` field, empty or not. */
+  hasSession = false;
+}
+
+/** `rawHeaders` is Node's flat list of names and values. */
+export function readHead(rawHeaders: readonly string[]): RequestHead {
+  const head = new RequestHead();
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    // The length tells nearly all other fields apart without making a lower-case copy of each name.
+    switch (name.length) {
+      case 6:
+      case 12:
+      case 13:
+      case 14:
+      case 16:
+      case 17:
+        takeField(head, name.toLowerCase(), rawHeaders[at + 1] ?? '');
+    }
+  }
+  return head;
+}
+
+function takeField(head: RequestHead, name: string, value: string): void {
+  switch (name) {
+    case 'authorization':
+      head.authorization = value;
+      head.authorizations++;
+      break;
+    case 'content-type':
+      head.contentType = value;
+      head.contentTypes++;
+      break;
+    case 'content-length':
+      head.contentLength = Number(value);
+      break;
+    case 'content-encoding':
+      head.contentEncoding = head.contentEncoding === undefined ? value : `${head.contentEncoding}, ${value}`;
+      break;
+    case 'prefer':
+      head.prefersMinimal ||= prefersMinimal(value);
+      break;
+    case 'ringcache-session':
+      head.hasSession = true;
+  }
+}
+
+function prefersMinimal(value: string): boolean {
+  return value.split(',').some((preference) => {
+    const token = preference.split(';')[0] ?? '';
+    return /^return *= *(?:minimal|"minimal")$/i.test(token.trim());
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * The engine of a machine without Redis: one process's memory, for a laptop and for tests. It behaves like one
+ * master without replicas and with `maxmemory-policy allkeys-lru`: what does not fit pushes out what was not used
+ * for longest.
+ */
+import { LRUCache } from 'lru-cache';
+import type { Key } from '../core/command';
+import { CacheError } from '../core/errors';
+import type { Engine, WriteOptions } from '../core/ports';
+import type { Clock } from '../lib/clock';
+
+/** The one shard's name, and its one node's address. */
+const NAME = 'memory';
+
+/** What an entry takes beside the bytes of its key and value; measured at 300,000 entries on Node 20, 64-bit. */
+const ENTRY_BYTES = 400;
+
+/** Keys in one page of a scan. */
+const PAGE_KEYS = 1000;
+
+interface Entry {
+  readonly bytes: Buffer;
+  /** Monotonic; Infinity: no expiry. */
+  readonly expiresAtMs: number;
+}
+
+/**
+ * Opens an empty store of at most `bytesMax` bytes, overhead included. Nothing in it waits, so a deadline is only
+ * looked at on entry, and each operation is one synchronous stretch: conditions need no lock.
+ *
+ * Buffers that are handed in belong to the engine from then on, and those it hands out stay its own: nobody writes
+ * into either. An expired entry is dropped when it is next asked for or pushed out like any other; until then it
+ * holds memory, but never more than `bytesMax` together.
+ */
+export function openMemory(options: { readonly bytesMax: number; readonly clock: Clock }): Engine {
+  const { bytesMax, clock } = options;
+  const entries = new LRUCache<Key, Entry>({
+    maxSize: bytesMax,
+    sizeCalculation: (entry, key) => sizeOf(key, entry.bytes),
+  });
+  let closed = false;
+
+  function checkOpen(): void {
+    if (closed) throw new CacheError('unavailable', 'The store is closed.');
+  }
+
+  /** Runs `act` if there is time left; what it throws becomes the rejection. */
+  function answer<T>(deadlineMs: number, act: (nowMs: number) => T): Promise<T> {
+    return new Promise((resolve) => {
+      checkOpen();
+      const nowMs = clock.now();
+      if (nowMs >= deadlineMs) throw new CacheError('timeout', 'No time was left; nothing was done.');
+      resolve(act(nowMs));
+    });
+  }
+
+  /** The live entry under a key, without counting as a use of it. */
+  function peek(key: Key, nowMs: number): Entry | undefined {
+    const entry = entries.peek(key);
+    if (entry === undefined || nowMs < entry.expiresAtMs) return entry;
+    entries.delete(key);
+    return undefined;
+  }
+
+  function put(key: Key, bytes: Buffer, expiresAtMs: number): void {
+    // The package would drop the old entry and keep nothing; a refused write leaves the old value instead.
+    if (sizeOf(key, bytes) > bytesMax) {
+      throw new CacheError('out_of_memory', 'The value is larger than the whole store; nothing was written.');
+    }
+    entries.set(key, { bytes: ownMemory(bytes), expiresAtMs });
+  }
+
+  return {
+    kind: 'memory',
+
+    read: (key, { withLife, deadlineMs }) =>
+      answer(deadlineMs, (nowMs) => {
+        const entry = peek(key, nowMs);
+        if (entry === undefined) return undefined;
+        entries.get(key); // marks it as used
+        const remainingMs = withLife ? entry.expiresAtMs - nowMs : undefined;
+        return { bytes: entry.bytes, remainingMs, askedAtMs: nowMs, source: 'master' };
+      }),
+
+    write: (key, bytes, { ttlMs, condition, ack, deadlineMs }) =>
+      answer(deadlineMs, (nowMs) => {
+        checkAck(ack);
+        if (condition !== undefined && (condition === 'XX') !== (peek(key, nowMs) !== undefined))
+          return false;
+        put(key, bytes, ttlMs === 0 ? Infinity : nowMs + ttlMs);
+        return true;
+      }),
+
+    remove: (key, { ack, deadlineMs }) =>
+      answer(deadlineMs, (nowMs) => {
+        checkAck(ack);
+        return peek(key, nowMs) !== undefined && entries.delete(key);
+      }),
+
+    replace: (key, expected, next, deadlineMs) =>
+      answer(deadlineMs, (nowMs) => {
+        const entry = peek(key, nowMs);
+        if (entry === undefined || !entry.bytes.equals(expected)) return false;
+        put(key, next, entry.expiresAtMs);
+        return true;
+      }),
+
+    async *scan() {
+      checkOpen();
+      // Copied first: the package walks a linked list, and a key that is used during the walk jumps to its end.
+      const keys = [...entries.keys()];
+      for (let start = 0; start < keys.length; start += PAGE_KEYS) {
+        const nowMs = clock.now();
+        const page = keys.slice(start, start + PAGE_KEYS).filter((key) => peek(key, nowMs) !== undefined);
+        if (page.length > 0) yield await Promise.resolve(page);
+        checkOpen();
+      }
+    },
+
+    locate: (key, deadlineMs) =>
+      answer(deadlineMs, (nowMs) => {
+        const entry = peek(key, nowMs);
+        const remainingMs = entry === undefined ? undefined : entry.expiresAtMs - nowMs;
+        return { hash: undefined, shard: NAME, node: NAME, remainingMs };
+      }),
+
+    ready: () => !closed,
+
+    status: () => [
+      {
+        name: NAME,
+        nodes: [{ address: NAME, role: 'master', healthy: !closed, linkUp: undefined, lagBytes: undefined }],
+      },
+    ],
+
+    close: () => {
+      closed = true;
+      entries.clear();
+      return Promise.resolve();
+    },
+  };
+}
+
+function sizeOf(key: Key, bytes: Buffer): number {
+  return key.length + bytes.length + ENTRY_BYTES;
+}
+
+/** There are no replicas. Refused before anything is done, so that unlike with Redis the outcome is known. */
+function checkAck(ack: WriteOptions['ack']): void {
+  if (ack > 0)
+    throw new CacheError('unavailable', 'There are no replicas to acknowledge it; nothing was changed.');
+}
+
+/**
+ * A small Buffer is often a view of a large block: of Node's shared pool, or of the request body it came in. Kept
+ * as it is, it would hold all of that block, and `bytesMax` would bound nothing.
+ */
+function ownMemory(bytes: Buffer): Buffer {
+  if (bytes.length === bytes.buffer.byteLength) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}

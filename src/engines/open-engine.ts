@@ -1,0 +1,35 @@
+/** The one switch over engines: from what the settings name to an open engine. */
+import type { Engine, Log } from '../core/ports';
+import { storedBytesMax } from '../core/value';
+import type { Clock } from '../lib/clock';
+import type { RingHash } from './hash-ring';
+import { openMemory } from './memory';
+import { openRing } from './ring';
+import type { ReadFrom, ShardConfig } from './shard';
+
+export type EngineConfig =
+  | { readonly kind: 'memory' }
+  | {
+      readonly kind: 'ring';
+      readonly shards: readonly ShardConfig[];
+      readonly hash: RingHash;
+      readonly readFrom: ReadFrom;
+    };
+
+/** Values and keys that the memory engine holds before it evicts. Not a setting: it is for laptops and tests. */
+export const MEMORY_ENGINE_BYTES = 512 * 1024 * 1024;
+
+export interface EngineDeps {
+  readonly valueBytesMax: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function openEngine(config: EngineConfig, deps: EngineDeps): Promise<Engine> {
+  switch (config.kind) {
+    case 'memory':
+      return Promise.resolve(openMemory({ bytesMax: MEMORY_ENGINE_BYTES, clock: deps.clock }));
+    case 'ring':
+      return openRing({ ...config, ...deps, storedBytesMax: storedBytesMax(deps.valueBytesMax) });
+  }
+}

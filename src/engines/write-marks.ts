@@ -1,0 +1,105 @@
+/**
+ * How a gateway reads its own writes although replicas lag (C2, first sentence):
+ *
+ *   1. WRITE K on the master; the reply to a ROLE sent behind it tells an offset of the replication stream that
+ *      has the write in it. The key is *marked* with that offset before the write is acked.
+ *   2. A READ of K may be answered by a replica only if that replica is known to have applied so much; else the
+ *      master answers it.
+ *   3. When every replica in use has applied a mark's offset, the mark has done its work and is dropped.
+ *
+ * Dropping a mark must not let in a replica that was not asked, because it was away at 3 and comes back with old
+ * data. So the largest offset of all dropped marks is kept as the *floor*: below it a replica serves nothing. That
+ * also bounds the memory: with too many marks the floor rises to the largest, and the replicas catch up with that.
+ *
+ * Offsets compare only within one lineage (Redis's replication id). A master that comes back with another one has
+ * a new history: all that is known of the old is dropped, and the floor is where the new one stands.
+ */
+import type { Key } from '../core/command';
+import type { Replication } from '../redis/replication';
+
+/** Keys marked at once; some 10 MB at worst. */
+const MARKS_MAX = 65_536;
+
+export class WriteMarks {
+  /** `Infinity`: the offset is not known yet. */
+  readonly #marks = new Map<Key, number>();
+  /** The keys whose offset is not known yet. */
+  readonly #unplaced = new Set<Key>();
+  readonly #marksMax: number;
+  #lineage: string | undefined;
+  #floor = 0;
+  /** The master's offset as last heard: nothing acked before that lies behind it. */
+  #highest = 0;
+
+  constructor(marksMax = MARKS_MAX) {
+    this.#marksMax = marksMax;
+  }
+
+  /** Any marks left: worth asking the replicas how far they are. */
+  get pending(): boolean {
+    return this.#marks.size > 0;
+  }
+
+  /** Below this offset a replica serves nothing. It rises as marks do their work. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  /**
+   * What the master says of itself, on the connection that carries the writes: so it was said after every write
+   * that is marked by now. A new lineage starts a new account.
+   */
+  observeMaster(master: Replication): void {
+    if (master.role !== 'master') return;
+    if (master.lineage !== this.#lineage) {
+      // Before the first lineage nothing was acked, so nothing can be missing.
+      this.#floor = this.#lineage === undefined ? 0 : master.offset;
+      this.#lineage = master.lineage;
+      this.#marks.clear();
+      this.#highest = 0;
+    }
+    this.#highest = Math.max(this.#highest, master.offset);
+    for (const key of this.#unplaced) if (this.#marks.has(key)) this.#marks.set(key, this.#highest);
+    this.#unplaced.clear();
+    if (this.#floor === Infinity) this.#floor = this.#highest;
+  }
+
+  /**
+   * A write of `key` is about to be acked, and `offset` has it in it. `Infinity` where that could not be learnt:
+   * then the key stays with the master until the master has told its offset.
+   */
+  mark(key: Key, offset: number): void {
+    if (offset === Infinity) this.#unplaced.add(key);
+    else this.#highest = Math.max(this.#highest, offset);
+    this.#marks.set(key, Math.max(offset, this.#marks.get(key) ?? 0));
+    if (this.#marks.size <= this.#marksMax) return;
+    // Of what has no offset yet only the master can answer; it says so with its next probe, half a second away.
+    this.#floor = this.#unplaced.size > 0 ? Infinity : this.#highest;
+    this.#marks.clear();
+    this.#unplaced.clear();
+  }
+
+  /** Whether a replica in this state may answer for anything at all. */
+  admits(replica: Replication): boolean {
+    if (replica.role !== 'replica' || replica.offset < this.#floor) return false;
+    return this.#lineage === undefined || replica.lineage === this.#lineage;
+  }
+
+  /** Whether an admitted replica may answer for `key`. */
+  covers(replica: Replication, key: Key): boolean {
+    const offset = this.#marks.get(key);
+    return offset === undefined || replica.offset >= offset;
+  }
+
+  /** Drops the marks that each of the given replicas, all that are in use, has passed. */
+  settle(replicas: readonly Replication[]): void {
+    if (this.#marks.size === 0 || replicas.length === 0) return;
+    let common = Infinity;
+    for (const { offset } of replicas) common = Math.min(common, offset);
+    for (const [key, offset] of this.#marks) {
+      if (offset > common) continue;
+      this.#marks.delete(key);
+      this.#floor = Math.max(this.#floor, offset);
+    }
+  }
+}

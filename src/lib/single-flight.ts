@@ -1,0 +1,34 @@
+/**
+ * One flight per key: callers that want the same thing at the same time share one trip to get it. A thousand
+ * readers of a key that has just expired cost Redis one GET.
+ */
+export class SingleFlight<K, V> {
+  readonly #flights = new Map<K, Promise<V>>();
+
+  /**
+   * The result of the flight under way for `key`, or of `depart`, which becomes that flight. A failed flight fails
+   * for all that shared it and is then forgotten; it never hangs them longer than `depart` itself takes.
+   */
+  join(key: K, depart: () => Promise<V>): Promise<V> {
+    const underWay = this.#flights.get(key);
+    if (underWay !== undefined) return underWay;
+    const flight = depart().finally(() => {
+      // Not unconditional: after `detach` another flight may stand under this key.
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    });
+    this.#flights.set(key, flight);
+    return flight;
+  }
+
+  /**
+   * Nobody joins the present flight of `key` any more; those aboard still land. To be called when what the flight
+   * fetches may have changed since it left.
+   */
+  detach(key: K): void {
+    this.#flights.delete(key);
+  }
+
+  get size(): number {
+    return this.#flights.size;
+  }
+}

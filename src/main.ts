@@ -1,0 +1,103 @@
+/**
+ * The process: environment in, exit code out. The only file that says `process`.
+ *
+ *     node dist/main.js                  serve
+ *     node dist/main.js client …         manage the clients file
+ *     node dist/main.js rewrap           encrypt all stored values again under the first key
+ *
+ * Exit codes: 0 done; 1 failed; 2 the settings or the words of the command are wrong, nothing was opened.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { runClientCommand } from './auth/client-command';
+import type { Config } from './config/config';
+import { ConfigFaults, mergeEnvFile, parseEnv } from './config/env';
+import { rewrap } from './rewrap';
+import { start } from './start';
+import { openLog } from './telemetry/log';
+
+/** The folder of package.json. */
+const ROOT = path.join(__dirname, '..');
+const STANDARD_OUTPUT = 1;
+
+async function main(words: readonly string[]): Promise<number> {
+  // Relative paths in the settings are meant from here, wherever the process was started.
+  process.chdir(ROOT);
+  const [verb, ...rest] = words;
+  const config = readSettings();
+  switch (verb) {
+    case undefined:
+      return serve(config);
+    case 'client':
+      return runClientCommand(rest, {
+        clientsFile: config.clientsFile,
+        wallMs: Date.now,
+        print: (line) => console.log(line),
+        printError: (line) => console.error(line),
+      });
+    case 'rewrap':
+      return rewrap(config, { print: (line) => console.log(line), stop: stopSignal() });
+    default:
+      console.error(`Unknown command ${JSON.stringify(verb)}; known are: client, rewrap.`);
+      return 2;
+  }
+}
+
+/** @throws ConfigFaults */
+function readSettings(): Config {
+  let file = '';
+  try {
+    file = readFileSync('.env', 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return parseEnv(mergeEnvFile(file, process.env));
+}
+
+async function serve(config: Config): Promise<number> {
+  const log = openLog(config.logLevel, STANDARD_OUTPUT);
+  // Whatever ends the process, the last lines are written; a fault that nobody caught is one of them.
+  process.on('exit', () => {
+    log.close();
+  });
+  process.on('uncaughtExceptionMonitor', (error) => {
+    log.error({ err: error }, 'a fault that nobody caught ends the process');
+  });
+  const stop = stopSignal();
+  const service = await start(config, log);
+  await new Promise<void>((resolve) => {
+    stop.addEventListener('abort', () => {
+      resolve();
+    });
+    if (stop.aborted) resolve();
+  });
+  log.info({}, 'stopping');
+  await service.stop();
+  log.info({}, 'stopped');
+  return 0;
+}
+
+/** Aborts at the first SIGTERM or SIGINT; the second one of a kind ends the process as the system does. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+main(process.argv.slice(2)).then(
+  (exitCode) => {
+    process.exitCode = exitCode;
+  },
+  (error: unknown) => {
+    if (error instanceof ConfigFaults) {
+      for (const fault of error.faults) console.error(fault);
+      process.exit(2);
+    }
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  },
+);

@@ -1,0 +1,50 @@
+/** `npm run rewrap`: composes what rotation of encryption keys needs, and shows it at work. */
+import type { Config } from './config/config';
+import { formatRewrapReport, rewrapAll } from './core/rewrap';
+import { openEngine } from './engines/open-engine';
+import { systemClock } from './lib/clock';
+import { cipherOf } from './start';
+import { openLog } from './telemetry/log';
+
+const STANDARD_ERROR = 2;
+const PROGRESS_EVERY_MS = 1000;
+
+/** Walks all shards once; `stop` ends it early, and a later run goes on. Gives the exit code. */
+export async function rewrap(
+  config: Config,
+  io: { readonly print: (line: string) => void; readonly stop: AbortSignal },
+): Promise<number> {
+  const cipher = cipherOf(config);
+  if (cipher === undefined) {
+    io.print('ENCRYPTION_KEYS is not set: there is no key to encrypt with.');
+    return 2;
+  }
+  if (config.engine.kind === 'memory') {
+    io.print(
+      'The memory engine lives in the service itself and keeps nothing after it: there is nothing to rewrap.',
+    );
+    return 2;
+  }
+  const clock = systemClock;
+  const log = openLog('warn', STANDARD_ERROR);
+  const engine = await openEngine(config.engine, { valueBytesMax: config.limits.valueBytesMax, clock, log });
+  try {
+    let shownAtMs = clock.now();
+    const report = await rewrapAll({
+      engine,
+      cipher,
+      clock,
+      onProgress: (now) => {
+        if (clock.now() - shownAtMs < PROGRESS_EVERY_MS) return;
+        shownAtMs = clock.now();
+        io.print(`${now.scanned} keys looked at, ${now.rewrapped} encrypted again`);
+      },
+      stopped: () => io.stop.aborted,
+    });
+    for (const line of formatRewrapReport(report)) io.print(line);
+    return report.complete && report.failed === 0 ? 0 : 1;
+  } finally {
+    await engine.close();
+    log.close();
+  }
+}

@@ -1,0 +1,214 @@
+/** Login, health, status and ring; and what is said to those who ask for something else. */
+import request from 'supertest';
+import { API_KEY, openHttpDoor, type HttpDoor } from '../support/http-door';
+
+let door: HttpDoor;
+beforeAll(async () => {
+  door = await openHttpDoor();
+});
+afterAll(() => door.close());
+
+const get = (path: string, token = door.token) =>
+  request(door.app).get(path).set('Authorization', `Bearer ${token}`);
+
+describe('POST /login', () => {
+  const login = (body: unknown) =>
+    request(door.app)
+      .post('/login')
+      .send(body as object);
+
+  it('gives a token that opens the cache', async () => {
+    const reply = await login({ api_key: API_KEY, client_id: 'x', grant_type: 'y' });
+    expect(reply.status).toBe(200);
+    expect(reply.get('Cache-Control')).toBe('no-store');
+    expect(reply.body).toEqual({
+      access_token: expect.any(String) as unknown,
+      token_type: 'Bearer',
+      expires_in: 900,
+      scope: 'read write delete admin',
+    });
+    const { access_token: token } = reply.body as { access_token: string };
+    expect((await get('/status', token)).status).toBe(200);
+  });
+
+  it.each([
+    {},
+    { api_key: '' },
+    { api_key: 7 },
+    { api_key: null },
+    { api_key: [API_KEY] },
+    [],
+    [{ api_key: API_KEY }],
+  ])('%j is no request for a token', async (body) => {
+    const reply = await login(body);
+    expect(reply.status).toBe(400);
+    expect(reply.body).toMatchObject({ status: 'ERROR', code: 'bad_request' });
+  });
+
+  it.each(['null', '7', '"x"', '', '{', '\ufeff{}'])('%j is no request for a token', async (body) => {
+    const reply = await request(door.app).post('/login').type('application/json').send(body);
+    expect(reply.status).toBe(400);
+  });
+
+  it('a key that a prototype brings is none', async () => {
+    const body = `{"__proto__":{"api_key":"${API_KEY}"}}`;
+    expect((await request(door.app).post('/login').type('application/json').send(body)).status).toBe(400);
+  });
+
+  it('a wrong key is 401, and repeated ones are 429 with the time to wait', async () => {
+    const guessed = await openHttpDoor();
+    const guess = () => request(guessed.app).post('/login').send({ api_key: 'wrong-key-of-24-characters' });
+    const first = await guess();
+    expect(first.status).toBe(401);
+    expect(first.get('WWW-Authenticate')).toBe('Bearer');
+    expect(first.body).toMatchObject({ status: 'ERROR', code: 'unauthenticated' });
+    let last = first;
+    for (let attempt = 0; attempt < 50 && last.status === 401; attempt++) last = await guess();
+    expect(last.status).toBe(429);
+    expect(Number(last.get('Retry-After'))).toBeGreaterThanOrEqual(1);
+    await guessed.close();
+  });
+
+  it('a body over 16 KiB is refused', async () => {
+    expect((await login({ api_key: API_KEY, padding: 'x'.repeat(16 * 1024) })).status).toBe(413);
+  });
+});
+
+describe('health', () => {
+  it('livez and readyz are open to all', async () => {
+    const live = await request(door.app).get('/livez');
+    expect([live.status, live.text]).toEqual([200, '{"status":"live"}']);
+    const ready = await request(door.app).get('/readyz');
+    expect([ready.status, ready.text]).toEqual([200, '{"status":"ready"}']);
+  });
+
+  it('HEAD has the status and no body', async () => {
+    const reply = await request(door.app).head('/readyz');
+    expect(reply.status).toBe(200);
+    expect(reply.text).toBeUndefined();
+  });
+
+  it('readyz is 503 while draining and while no shard is usable; livez stays', async () => {
+    let draining = true;
+    const weak = await openHttpDoor({ isDraining: () => draining });
+    expect((await request(weak.app).get('/readyz')).status).toBe(503);
+    draining = false;
+    expect((await request(weak.app).get('/readyz')).status).toBe(200);
+    await weak.engine.close();
+    const reply = await request(weak.app).get('/readyz');
+    expect(reply.status).toBe(503);
+    expect(reply.body).toMatchObject({ status: 'ERROR', code: 'unavailable' });
+    expect((await request(weak.app).get('/livez')).status).toBe(200);
+    await weak.close();
+  });
+});
+
+describe('GET /status', () => {
+  it('shows engine, shards, nodes and the near cache to an admin', async () => {
+    const { status, body } = await get('/status');
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      engine: 'memory',
+      ready: true,
+      coherence: 'none',
+      shards: [{ nodes: [{ role: 'master', healthy: true, link_up: null, lag_bytes: null }] }],
+      near: { enabled: true, entries_max: 1000, bytes_max: 16 * 1024 * 1024, ttl_seconds: 60, hits: 0 },
+    });
+  });
+
+  it('is forbidden to others, and unknown to strangers', async () => {
+    expect((await get('/status', door.tokenWith(['read', 'write', 'delete']))).body).toMatchObject({
+      code: 'forbidden',
+    });
+    expect((await request(door.app).get('/status')).status).toBe(401);
+  });
+});
+
+describe('GET /ring/{key}', () => {
+  it('tells where a key is, whether it is, and how long', async () => {
+    const write = (body: object) =>
+      request(door.app).post('/cache').set('Authorization', `Bearer ${door.token}`).send(body);
+    await write({ key: 'ring', value: 'v' });
+    expect((await get('/ring/ring')).body).toMatchObject({
+      key: 'ring',
+      exists: true,
+      ttl: null,
+      near: false,
+    });
+    await write({ command: 'READ', key: 'ring' });
+    expect((await get('/ring/ring')).body).toMatchObject({ near: true });
+    await write({ key: 'ring', value: 'v', ttl: 1000 });
+    const { body } = await get('/ring/ring');
+    expect((body as { ttl: number }).ttl).toBeGreaterThan(900);
+    expect((await get('/ring/none')).body).toMatchObject({ exists: false, ttl: null });
+  });
+
+  it.each([
+    ['a%2Fb', 'a/b'],
+    ['a%252Fb', 'a%2Fb'],
+    ['%C3%A9', 'é'],
+    ['a+b', 'a+b'],
+    ['%00', '\0'],
+    ['a?b=c', 'a'],
+    ['__proto__', '__proto__'],
+  ])('/ring/%s is the key %j: decoded once', async (path, key) => {
+    expect((await get(`/ring/${path}`)).body).toMatchObject({ key });
+  });
+
+  it.each(['%', '%4', '%zz', '%E0%A4%A', '%FF', '%ED%A0%80'])(
+    '/ring/%s is no percent-encoded UTF-8',
+    async (path) => {
+      const reply = await get(`/ring/${path}`);
+      expect(reply.status).toBe(400);
+      expect(reply.body).toMatchObject({ code: 'bad_request' });
+    },
+  );
+
+  it('a key that is too long is 413', async () => {
+    expect((await get(`/ring/${'a'.repeat(1025)}`)).status).toBe(413);
+  });
+
+  it('is forbidden without admin, and for keys outside the prefixes', async () => {
+    expect((await get('/ring/k', door.tokenWith(['read']))).status).toBe(403);
+    expect((await get('/ring/k', door.tokenWith(['admin'], ['mine:']))).status).toBe(403);
+    expect((await get('/ring/mine:k', door.tokenWith(['admin'], ['mine:']))).status).toBe(200);
+  });
+});
+
+describe('other routes and methods', () => {
+  it.each([
+    '/',
+    '/Cache',
+    '/cache/',
+    '/ring',
+    '/ring/',
+    '/ring/a/b',
+    '/status/',
+    '//cache',
+    '/%E0%A4%A',
+    '/%',
+  ])('GET %s is 404 in JSON', async (path) => {
+    const reply = await get(path);
+    expect(reply.status).toBe(404);
+    expect(reply.body).toMatchObject({
+      status: 'ERROR',
+      code: 'not_found',
+      request_id: expect.any(String) as unknown,
+    });
+  });
+
+  it.each<[string, 'get' | 'put' | 'delete' | 'options' | 'post' | 'patch', string]>([
+    ['/cache', 'get', 'POST'],
+    ['/cache', 'options', 'POST'],
+    ['/login', 'put', 'POST'],
+    ['/livez', 'post', 'GET, HEAD'],
+    ['/readyz', 'delete', 'GET, HEAD'],
+    ['/status', 'options', 'GET, HEAD'],
+    ['/ring/k', 'patch', 'GET, HEAD'],
+  ])('%s does not take %s', async (path, method, allowed) => {
+    const reply = await request(door.app)[method](path);
+    expect(reply.status).toBe(405);
+    expect(reply.get('Allow')).toBe(allowed);
+    expect(reply.body).toMatchObject({ status: 'ERROR', code: 'method_not_allowed' });
+  });
+});

@@ -1,0 +1,71 @@
+/**
+ * Child processes that never outlive the test that started them, however it ends. An exit hook cannot promise that:
+ * it does not run after SIGKILL, and jest gives tests a copy of `process` whose hooks are never called. So each
+ * child gets a guard, a tiny shell that reads a pipe we hold: when the pipe closes without a word, we are gone, and
+ * the guard kills the child and removes its folder.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+
+/** Ctrl-C reaches the guard too; it must outlive that to do its work. SIGCONT is for a child that was frozen. */
+const GUARD = `trap '' INT TERM HUP; read -r word && exit; kill -CONT "$0"; kill -KILL "$0"; rm -rf "$1"`;
+
+export interface Child {
+  readonly pid: number;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles when it has ended: its exit code, null after a signal. */
+  readonly exited: Promise<number | null>;
+  hasExited(): boolean;
+  signal(name: NodeJS.Signals): void;
+}
+
+/** A folder of its own for one child, below the system's folder for such things. */
+export function makeFolder(): Promise<string> {
+  return mkdtemp(path.join(tmpdir(), 'ringcache-test-'));
+}
+
+export function removeFolder(folder: string): Promise<void> {
+  return rm(folder, { recursive: true, force: true });
+}
+
+/** Starts `command` in `folder`. Its environment is `env` and nothing else. */
+export function startChild(
+  command: string,
+  args: readonly string[],
+  options: { readonly folder: string; readonly env: NodeJS.ProcessEnv },
+): Child {
+  const { folder, env } = options;
+  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { pid } = child;
+  if (pid === undefined) {
+    child.on('error', () => undefined);
+    throw new Error(`cannot start ${command}: is it installed?`);
+  }
+  const releaseGuard = startGuard(pid, folder);
+  const exited = exitOf(child).finally(releaseGuard);
+  return {
+    pid,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exited,
+    hasExited: () => child.exitCode !== null || child.signalCode !== null,
+    signal: (name) => void child.kill(name),
+  };
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code;
+}
+
+function startGuard(pid: number, folder: string): () => void {
+  const guard = spawn('/bin/sh', ['-c', GUARD, String(pid), folder], { stdio: ['pipe', 'ignore', 'ignore'] });
+  guard.stdin.on('error', () => undefined);
+  guard.unref();
+  return () => guard.stdin.end('done\n');
+}

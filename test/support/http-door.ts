@@ -1,0 +1,102 @@
+/** The HTTP door over the real core and the real access; without a socket, and where not asked otherwise without Redis. */
+import { openAccess } from '../../src/auth/access';
+import { createKeyring } from '../../src/cipher/keyring';
+import { Cache, type CacheService } from '../../src/core/cache';
+import { DEPTH_MAX, type Limits } from '../../src/core/limits';
+import { Grants, type Principal, type Scope } from '../../src/core/grants';
+import type { Key } from '../../src/core/command';
+import { NearCache } from '../../src/core/near-cache';
+import type { Engine, Log } from '../../src/core/ports';
+import { createApp, type HttpDeps } from '../../src/doors/http/app';
+import { openMemory } from '../../src/engines/memory';
+import { systemClock } from '../../src/lib/clock';
+import { makeFolder, removeFolder } from './child';
+import { createRecordingLog, type RecordingLog } from './log';
+
+export const API_KEY = 'api-key-of-the-tests-0123456789';
+
+export interface HttpDoor {
+  readonly app: ReturnType<typeof createApp>;
+  readonly engine: Engine;
+  readonly log: RecordingLog;
+  /** Of the client with all rights. */
+  readonly token: string;
+  /** A token of a client of its own, known to this door only. */
+  tokenWith(scopes: readonly Scope[], prefixes?: readonly string[]): string;
+  close(): Promise<void>;
+}
+
+export interface HttpDoorOptions {
+  readonly limits?: Partial<Limits>;
+  readonly encryptionConfigured?: boolean;
+  readonly isDraining?: () => boolean;
+  /** In place of the memory engine. */
+  readonly openEngine?: (log: Log) => Promise<Engine>;
+  /** Puts something around the core, to make it fail or wait. */
+  readonly around?: (cache: CacheService) => CacheService;
+}
+
+export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpDoor> {
+  const clock = systemClock;
+  const log = createRecordingLog();
+  const folder = await makeFolder();
+  const access = await openAccess({
+    tokens: {
+      secret: 'a-secret-of-the-tests-that-is-long-enough',
+      previousSecret: undefined,
+      ttlSeconds: 900,
+    },
+    apiKey: API_KEY,
+    clientsFile: `${folder}/clients.json`,
+    clock,
+    log,
+  });
+  const engine = (await options.openEngine?.(log)) ?? openMemory({ bytesMax: 64 * 1024 * 1024, clock });
+  const encryptionConfigured = options.encryptionConfigured ?? false;
+  const cache: CacheService = new Cache({
+    engine,
+    near: new NearCache({ entries: 1000, bytes: 16 * 1024 * 1024, ttlMs: 60_000, clock }),
+    cipher: encryptionConfigured ? createKeyring([{ id: 'k1', bytes: Buffer.alloc(32, 1) }]) : undefined,
+    encryptByDefault: encryptionConfigured,
+    defaultTtlMs: 0,
+    coherence: 'none',
+    clock,
+  });
+  const principals = new Map<string, Principal>();
+  const deps: HttpDeps = {
+    cache: options.around?.(cache) ?? cache,
+    access: {
+      login: (apiKey, address) => access.login(apiKey, address),
+      verify: (token) => principals.get(token) ?? access.verify(token),
+    },
+    limits: {
+      keyBytesMax: 1024,
+      valueBytesMax: 64 * 1024,
+      batchMax: 1000,
+      depthMax: DEPTH_MAX,
+      requestTimeoutMs: 2000,
+      ...options.limits,
+    },
+    clock,
+    log,
+    encryptionConfigured,
+    isDraining: options.isDraining ?? (() => false),
+  };
+  return {
+    app: createApp(deps),
+    engine,
+    log,
+    token: access.login(API_KEY, '127.0.0.1').accessToken,
+    tokenWith(scopes, prefixes = []) {
+      const token = `token-${principals.size}`;
+      const grants = new Grants(scopes, prefixes as readonly Key[]);
+      principals.set(token, { id: token, name: `client-${principals.size}`, grants });
+      return token;
+    },
+    async close() {
+      access.close();
+      await engine.close();
+      await removeFolder(folder);
+    },
+  };
+}

@@ -1,0 +1,358 @@
+/**
+ * The core against an engine whose answers the test holds back, so that each interleaving happens as written.
+ */
+import { Cache, type CacheOptions } from '../../src/core/cache';
+import type { Command, Key, ReadCommand, Reply, WriteCommand } from '../../src/core/command';
+import { CacheError } from '../../src/core/errors';
+import { Grants, type Principal, type Scope } from '../../src/core/grants';
+import { NearCache } from '../../src/core/near-cache';
+import type { Engine, Found } from '../../src/core/ports';
+
+const DEADLINE_MS = 2000;
+const K = 'k' as Key;
+
+function principal(scopes: readonly Scope[], prefixes: readonly string[] = []): Principal {
+  return { id: 'id', name: 'name', grants: new Grants(scopes, prefixes as Key[]) };
+}
+const anyone = principal(['read', 'write', 'delete', 'admin']);
+
+const read = (key: string, consistency: ReadCommand['consistency'] = 'eventual'): ReadCommand => ({
+  command: 'READ',
+  key: key as Key,
+  consistency,
+});
+const write = (key: string, value: string, more: Partial<WriteCommand> = {}): WriteCommand => ({
+  command: 'WRITE',
+  key: key as Key,
+  value,
+  ttlMs: undefined,
+  condition: undefined,
+  encrypt: undefined,
+  ack: 0,
+  ...more,
+});
+const remove = (key: string): Command => ({ command: 'DELETE', key: key as Key, ack: 0 });
+
+/** One question to the engine that the test answers. */
+interface Asked {
+  readonly what: 'read' | 'write' | 'remove';
+  readonly key: string;
+  readonly details: object;
+  answer(result: unknown): void;
+  fail(error: Error): void;
+}
+
+function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number } = {}) {
+  const clock = { nowMs: 0, now: () => clock.nowMs, wallMs: () => 0 };
+  const asked: Asked[] = [];
+  const ask = (what: Asked['what'], key: Key, details: object): Promise<never> =>
+    new Promise((resolve, reject) => {
+      asked.push({ what, key, details, answer: resolve as (result: unknown) => void, fail: reject });
+    });
+  const engine: Engine = {
+    kind: 'held',
+    read: (key, details) => ask('read', key, details),
+    write: (key, bytes, details) => ask('write', key, { ...details, text: bytes.toString() }),
+    remove: (key, details) => ask('remove', key, details),
+    replace: () => Promise.resolve(false),
+    // eslint-disable-next-line @typescript-eslint/require-await
+    scan: async function* () {
+      yield [];
+    },
+    locate: () => Promise.resolve({ hash: 1, shard: 's', node: 'n', remainingMs: undefined }),
+    ready: () => true,
+    status: () => [],
+    close: () => Promise.resolve(),
+  };
+  const near = new NearCache({
+    entries: options.nearEntries ?? 100,
+    bytes: 1e6,
+    ttlMs: 300_000,
+    clock,
+  });
+  const cache = new Cache({
+    engine,
+    near,
+    cipher: undefined,
+    encryptByDefault: false,
+    defaultTtlMs: 0,
+    coherence: 'none',
+    clock,
+    ...options,
+  });
+  const run = (command: Command, by = anyone): Promise<Reply> =>
+    Promise.resolve(cache.execute(by, command, DEADLINE_MS));
+  return { cache, near, asked, run, clock };
+}
+
+function found(text: string, more: Partial<Found> = {}): Found {
+  return { bytes: Buffer.from(text), remainingMs: Infinity, askedAtMs: 0, source: 'replica', ...more };
+}
+
+const hit = (value: string, source: string) => ({ command: 'READ', status: 'SUCCESS', value, source });
+
+describe('a READ', () => {
+  it('asks the engine once and then answers from the near cache, in the same tick', async () => {
+    const { cache, asked, run } = createHeldCache();
+    const first = run(read('k'));
+    asked[0]!.answer(found('v'));
+    expect(await first).toEqual(hit('v', 'replica'));
+    expect(cache.execute(anyone, read('k'), DEADLINE_MS)).toEqual(hit('v', 'near'));
+    expect(asked).toHaveLength(1);
+  });
+
+  it('shares the flight of others that miss the same key', async () => {
+    const { asked, run } = createHeldCache();
+    const both = Promise.all([run(read('k')), run(read('k'))]);
+    expect(asked).toHaveLength(1);
+    asked[0]!.answer(found('v'));
+    expect(await both).toEqual([hit('v', 'replica'), hit('v', 'replica')]);
+  });
+
+  it('does not remember a miss', async () => {
+    const { asked, run } = createHeldCache();
+    const first = run(read('k'));
+    asked[0]!.answer(undefined);
+    expect(await first).toEqual({ command: 'READ', status: 'NOT_FOUND' });
+    void run(read('k'));
+    expect(asked).toHaveLength(2);
+  });
+
+  it('does not remember a value whose life is not known', async () => {
+    const { near, asked, run } = createHeldCache();
+    const first = run(read('k'));
+    asked[0]!.answer(found('v', { remainingMs: undefined }));
+    await first;
+    expect(near.holds(K)).toBe(false);
+  });
+
+  it('remembers a value for its own remaining life, counted from the question', async () => {
+    const { near, asked, run, clock } = createHeldCache();
+    clock.nowMs = 1000;
+    const first = run(read('k'));
+    clock.nowMs = 1400;
+    asked[0]!.answer(found('v', { remainingMs: 500, askedAtMs: 1000 }));
+    await first;
+    clock.nowMs = 1499;
+    expect(near.holds(K)).toBe(true);
+    clock.nowMs = 1500;
+    expect(near.holds(K)).toBe(false);
+  });
+
+  it.each(['strong', 'session'] as const)(
+    'that is %s passes the near cache and the flights by',
+    async (consistency) => {
+      const { near, asked, run } = createHeldCache();
+      near.fill(near.takeTicket(K), 'old', Infinity);
+      void run(read('other'));
+      const strong = run(read('k', consistency));
+      expect(asked[1]).toMatchObject({ key: 'k', details: { consistency } });
+      asked[1]!.answer(found('new', { source: 'master' }));
+      expect(await strong).toEqual(hit('new', 'master'));
+    },
+  );
+
+  it('that fails says so in a reply, and takes no place in the near cache', async () => {
+    const { asked, run } = createHeldCache();
+    const reply = run(read('k'));
+    asked[0]!.fail(new CacheError('unavailable', 'gone'));
+    expect(await reply).toMatchObject({ command: 'READ', status: 'ERROR', error: { code: 'unavailable' } });
+  });
+
+  it('that fails in a way nobody foresaw is internal, and tells the caller nothing', async () => {
+    const { asked, run } = createHeldCache();
+    const reply = run(read('k'));
+    asked[0]!.fail(new TypeError('secret detail'));
+    const { error } = (await reply) as { error: CacheError };
+    expect(error.code).toBe('internal');
+    expect(error.message).not.toContain('secret');
+    expect(error.cause).toBeInstanceOf(TypeError);
+  });
+});
+
+describe('after an acked change on this gateway (C2)', () => {
+  it.each([
+    ['WRITE', write('k', 'new'), true],
+    ['DELETE', remove('k'), true],
+  ])('%s: a value that a READ brings late is never kept', async (_name, change, answer) => {
+    const { near, asked, run } = createHeldCache();
+    const early = run(read('k'));
+    const changed = run(change);
+    asked[1]!.answer(answer);
+    await changed;
+    asked[0]!.answer(found('old'));
+    expect(await early).toEqual(hit('old', 'replica'));
+    expect(near.holds(K)).toBe(false);
+  });
+
+  it('a READ does not board a flight that left before', async () => {
+    const { asked, run } = createHeldCache();
+    const early = run(read('k'));
+    const written = run(write('k', 'new'));
+    asked[1]!.answer(true);
+    await written;
+    const later = run(read('k'));
+    expect(asked).toHaveLength(3);
+    asked[2]!.answer(found('new'));
+    asked[0]!.answer(found('old'));
+    expect(await later).toEqual(hit('new', 'replica'));
+    expect(await early).toEqual(hit('old', 'replica'));
+  });
+
+  it('a READ does not hit what was kept while the change was under way', async () => {
+    const { asked, run } = createHeldCache();
+    const written = run(write('k', 'new'));
+    const meanwhile = run(read('k'));
+    asked[1]!.answer(found('old'));
+    await meanwhile;
+    asked[0]!.answer(true);
+    await written;
+    void run(read('k'));
+    expect(asked).toHaveLength(3);
+  });
+
+  it('even one that failed, since it may stand', async () => {
+    const { near, asked, run } = createHeldCache();
+    near.fill(near.takeTicket(K), 'old', Infinity);
+    const written = run(write('k', 'new'));
+    asked[0]!.fail(new CacheError('timeout', 'no answer'));
+    expect(await written).toMatchObject({ status: 'ERROR' });
+    expect(near.holds(K)).toBe(false);
+  });
+});
+
+describe('a WRITE', () => {
+  it('hands on its life, its condition and its acks, and the default life where it names none', async () => {
+    const { asked, run } = createHeldCache({ defaultTtlMs: 7000 });
+    void run(write('k', 'v', { ttlMs: 1500, condition: 'NX', ack: 2 }));
+    void run(write('k', 'v'));
+    void run(write('k', 'v', { ttlMs: 0 }));
+    expect(asked[0]!.details).toMatchObject({
+      ttlMs: 1500,
+      condition: 'NX',
+      ack: 2,
+      deadlineMs: DEADLINE_MS,
+    });
+    expect(asked[1]!.details).toMatchObject({ ttlMs: 7000, condition: undefined, ack: 0 });
+    expect(asked[2]!.details).toMatchObject({ ttlMs: 0 });
+  });
+
+  it('whose condition is not met is NOT_STORED', async () => {
+    const { asked, run } = createHeldCache();
+    const reply = run(write('k', 'v', { condition: 'XX' }));
+    asked[0]!.answer(false);
+    expect(await reply).toEqual({ command: 'WRITE', status: 'NOT_STORED' });
+  });
+
+  it('that asks for encryption where there are no keys is refused, and nothing is stored', async () => {
+    const { asked, run } = createHeldCache();
+    expect(await run(write('k', 'v', { encrypt: true }))).toMatchObject({ error: { code: 'bad_request' } });
+    expect(asked).toHaveLength(0);
+  });
+
+  it('tells apart a key that was deleted and one that was not there', async () => {
+    const { asked, run } = createHeldCache();
+    const replies = Promise.all([run(remove('a')), run(remove('b'))]);
+    asked[0]!.answer(true);
+    asked[1]!.answer(false);
+    expect((await replies).map((reply) => reply.status)).toEqual(['SUCCESS', 'NOT_FOUND']);
+  });
+});
+
+describe('rights', () => {
+  const commands = [read('team-a:k'), write('team-a:k', 'v'), remove('team-a:k')];
+
+  it.each([
+    ['read', ['READ']],
+    ['write', ['WRITE']],
+    ['delete', ['DELETE']],
+    ['admin', []],
+  ] as const)('the scope %s allows %j and nothing else', async (scope, allowed) => {
+    for (const command of commands) {
+      const { asked, run } = createHeldCache();
+      const reply = run(command, principal([scope]));
+      if ((allowed as readonly string[]).includes(command.command)) expect(asked).toHaveLength(1);
+      else {
+        expect(await reply).toMatchObject({ status: 'ERROR', error: { code: 'forbidden' } });
+        expect(asked).toHaveLength(0);
+      }
+    }
+  });
+
+  it('a key outside the prefixes is refused whether it exists or not, near cache included', async () => {
+    const { near, asked, run } = createHeldCache();
+    const guest = principal(['read', 'write', 'delete'], ['team-b:', 'team-c:']);
+    near.fill(near.takeTicket('team-a:k' as Key), 'v', Infinity);
+    for (const command of commands) {
+      expect(await run(command, guest)).toMatchObject({ status: 'ERROR', error: { code: 'forbidden' } });
+    }
+    expect(asked).toHaveLength(0);
+    void run(read('team-c:k'), guest);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('status and the place of a key are for admins, and the place for those who may see the key', async () => {
+    const { cache } = createHeldCache();
+    const guest = principal(['read', 'write', 'delete']);
+    expect(() => cache.status(guest)).toThrow(expect.objectContaining({ code: 'forbidden' }) as Error);
+    await expect(cache.locate(guest, K, 1)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(cache.locate(principal(['admin'], ['x:']), K, 1)).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+    await expect(cache.locate(anyone, K, 1)).resolves.toMatchObject({ shard: 's', near: false });
+  });
+});
+
+describe('a batch', () => {
+  it('runs different keys in parallel and the commands of one key in their order', async () => {
+    const { cache, asked } = createHeldCache();
+    const replies = cache.executeBatch(
+      anyone,
+      [write('a', '1'), read('a'), write('b', '2'), remove('a')],
+      DEADLINE_MS,
+    );
+    expect(asked.map(({ what, key }) => `${what} ${key}`)).toEqual(['write a', 'write b']);
+    asked[1]!.answer(true);
+    asked[0]!.answer(true);
+    await new Promise(setImmediate);
+    expect(asked.slice(2).map(({ what, key }) => `${what} ${key}`)).toEqual(['read a']);
+    asked[2]!.answer(found('1'));
+    await new Promise(setImmediate);
+    expect(asked[3]).toMatchObject({ what: 'remove', key: 'a' });
+    asked[3]!.answer(true);
+    expect(await replies).toEqual([
+      { command: 'WRITE', status: 'SUCCESS' },
+      hit('1', 'replica'),
+      { command: 'WRITE', status: 'SUCCESS' },
+      { command: 'DELETE', status: 'SUCCESS' },
+    ]);
+  });
+
+  it('of near hits is answered in the same tick', () => {
+    const { cache, near } = createHeldCache();
+    near.fill(near.takeTicket(K), 'v', Infinity);
+    expect(cache.executeBatch(anyone, [read('k'), read('k')], DEADLINE_MS)).toEqual([
+      hit('v', 'near'),
+      hit('v', 'near'),
+    ]);
+  });
+
+  it('goes on after a command that failed, on the same key too', async () => {
+    const { cache, asked } = createHeldCache();
+    const replies = cache.executeBatch(anyone, [write('a', '1'), read('a')], DEADLINE_MS);
+    asked[0]!.fail(new CacheError('out_of_memory', 'full'));
+    await new Promise(setImmediate);
+    asked[1]!.answer(undefined);
+    expect(await replies).toMatchObject([{ status: 'ERROR' }, { status: 'NOT_FOUND' }]);
+  });
+});
+
+it('with the near cache off, misses are still shared and nothing is kept', async () => {
+  const { near, asked, run } = createHeldCache({ nearEntries: 0 });
+  const both = Promise.all([run(read('k')), run(read('k'))]);
+  expect(asked).toHaveLength(1);
+  expect(asked[0]!.details).toMatchObject({ withLife: false });
+  asked[0]!.answer(found('v'));
+  await both;
+  expect(near.holds(K)).toBe(false);
+});

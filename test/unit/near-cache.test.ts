@@ -1,0 +1,138 @@
+import { Json, type Key, type Value } from '../../src/core/command';
+import { NearCache } from '../../src/core/near-cache';
+
+const K = 'k' as Key;
+
+function createNear(limits: { entries?: number; bytes?: number; ttlMs?: number } = {}) {
+  const clock = { nowMs: 1000, now: () => clock.nowMs, wallMs: () => 0 };
+  const near = new NearCache({ entries: 10, bytes: 1_000_000, ttlMs: 300_000, clock, ...limits });
+  const put = (key: string, value: Value, expiresAtMs = Infinity): void => {
+    near.fill(near.takeTicket(key as Key), value, expiresAtMs);
+  };
+  return { near, clock, put };
+}
+
+describe('a fill', () => {
+  it('is kept and found', () => {
+    const { near, put } = createNear();
+    put('k', 'v');
+    expect(near.get(K)).toBe('v');
+  });
+
+  it('that arrives after its key was announced is never kept (R1)', () => {
+    const { near } = createNear();
+    const ticket = near.takeTicket(K);
+    near.forget(K);
+    near.fill(ticket, 'old', Infinity);
+    expect(near.get(K)).toBeUndefined();
+  });
+
+  it('is refused to every ticket that was out, and granted to one taken after', () => {
+    const { near } = createNear();
+    const before = [near.takeTicket(K), near.takeTicket(K)];
+    near.forget(K);
+    const after = near.takeTicket(K);
+    for (const ticket of before) near.fill(ticket, 'old', Infinity);
+    expect(near.get(K)).toBeUndefined();
+    near.fill(after, 'new', Infinity);
+    expect(near.get(K)).toBe('new');
+  });
+
+  it('voided by a write stays void after a later fill was kept (R8)', () => {
+    const { near, put } = createNear();
+    const late = near.takeTicket(K);
+    near.forget(K);
+    put('k', 'new');
+    near.fill(late, 'old', Infinity);
+    expect(near.get(K)).toBe('new');
+  });
+
+  it('happens once a ticket', () => {
+    const { near } = createNear();
+    const ticket = near.takeTicket(K);
+    near.cancel(ticket);
+    near.fill(ticket, 'v', Infinity);
+    expect(near.get(K)).toBeUndefined();
+  });
+
+  it('of another key is not touched by an announcement', () => {
+    const { near } = createNear();
+    const ticket = near.takeTicket(K);
+    near.forget('other' as Key);
+    near.fill(ticket, 'v', Infinity);
+    expect(near.get(K)).toBe('v');
+  });
+});
+
+describe('an entry', () => {
+  it('never outlives its key (R7)', () => {
+    const { near, clock, put } = createNear({ ttlMs: 300_000 });
+    put('k', 'v', 1500);
+    clock.nowMs = 1499;
+    expect(near.get(K)).toBe('v');
+    clock.nowMs = 1500;
+    expect(near.get(K)).toBeUndefined();
+  });
+
+  it('never outlives the near TTL', () => {
+    const { near, clock, put } = createNear({ ttlMs: 100 });
+    put('k', 'v');
+    clock.nowMs = 1099;
+    expect(near.get(K)).toBe('v');
+    clock.nowMs = 1100;
+    expect(near.get(K)).toBeUndefined();
+  });
+
+  it('whose key has expired on the way is not kept', () => {
+    const { near, put } = createNear();
+    put('k', 'v', 1000);
+    expect(near.status().entries).toBe(0);
+  });
+
+  it('gives way, least recently used first, when there are too many', () => {
+    const { near, put } = createNear({ entries: 2 });
+    put('a', '1');
+    put('b', '2');
+    near.get('a' as Key);
+    put('c', '3');
+    expect([near.holds('a' as Key), near.holds('b' as Key), near.holds('c' as Key)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(near.status().evictions).toBe(1);
+  });
+
+  it('gives way when there are too many bytes, values of every kind counted', () => {
+    for (const value of ['x'.repeat(4000), Buffer.alloc(4000, 0xff), new Json(`[${'1'.repeat(3998)}]`)]) {
+      const { near, put } = createNear({ entries: 100, bytes: 10_000 });
+      for (const key of ['a', 'b', 'c']) put(key, value);
+      expect(near.status().entries).toBe(2);
+      expect(near.status().bytes).toBeLessThanOrEqual(10_000);
+    }
+  });
+
+  it('larger than the whole near cache is not kept, and evicts nothing', () => {
+    const { near, put } = createNear({ bytes: 5000 });
+    put('a', '1');
+    put('b', 'x'.repeat(6000));
+    expect(near.holds('a' as Key)).toBe(true);
+    expect(near.holds('b' as Key)).toBe(false);
+  });
+});
+
+it('with no entries allowed nothing is kept', () => {
+  const { near, put } = createNear({ entries: 0 });
+  put('k', 'v');
+  expect(near.get(K)).toBeUndefined();
+  expect(near.enabled).toBe(false);
+});
+
+it('counts hits and misses, and looking for people counts nothing', () => {
+  const { near, put } = createNear();
+  put('k', 'v');
+  near.get(K);
+  near.get('other' as Key);
+  near.holds(K);
+  expect(near.status()).toMatchObject({ hits: 1, misses: 1, entries: 1 });
+});

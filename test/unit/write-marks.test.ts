@@ -1,0 +1,144 @@
+import type { Key } from '../../src/core/command';
+import { WriteMarks } from '../../src/engines/write-marks';
+import type { Replication } from '../../src/redis/replication';
+
+const K = 'k' as Key;
+const master = (offset: number, lineage = 'a'): Replication => ({
+  role: 'master',
+  lineage,
+  offset,
+  linkUp: true,
+});
+const replica = (offset: number, lineage = 'a'): Replication => ({
+  role: 'replica',
+  lineage,
+  offset,
+  linkUp: true,
+});
+
+function marksOn(offset: number): WriteMarks {
+  const marks = new WriteMarks();
+  marks.observeMaster(master(offset));
+  return marks;
+}
+
+describe('reading what one has written', () => {
+  it('is refused to a replica that has not applied the write', () => {
+    const marks = marksOn(100);
+    marks.mark(K, 150);
+    expect(marks.covers(replica(149), K)).toBe(false);
+    expect(marks.covers(replica(150), K)).toBe(true);
+  });
+
+  it('asks nothing of replicas for keys that were not written here', () => {
+    const marks = marksOn(100);
+    marks.mark(K, 150);
+    expect(marks.covers(replica(1), 'other' as Key)).toBe(true);
+  });
+
+  it('keeps the later of two marks of one key, in whichever order they arrive', () => {
+    for (const offsets of [
+      [150, 200],
+      [200, 150],
+    ]) {
+      const marks = marksOn(100);
+      for (const offset of offsets) marks.mark(K, offset);
+      expect(marks.covers(replica(199), K)).toBe(false);
+    }
+  });
+
+  it('drops a mark only when every replica in use has passed it', () => {
+    const marks = marksOn(100);
+    marks.mark(K, 150);
+    marks.settle([replica(200), replica(149)]);
+    expect(marks.pending).toBe(true);
+    marks.settle([replica(200), replica(150)]);
+    expect(marks.pending).toBe(false);
+  });
+
+  it('shuts out a replica that was away while a mark was dropped, until it has caught up', () => {
+    const marks = marksOn(100);
+    marks.mark(K, 150);
+    marks.settle([replica(200)]);
+    expect(marks.admits(replica(149))).toBe(false);
+    expect(marks.admits(replica(150))).toBe(true);
+  });
+
+  it('never drops marks when no replica is in use', () => {
+    const marks = marksOn(100);
+    marks.mark(K, 150);
+    marks.settle([]);
+    expect(marks.pending).toBe(true);
+    expect(marks.covers(replica(149), K)).toBe(false);
+  });
+});
+
+describe('a write whose offset could not be learnt', () => {
+  it('keeps its key with the master until the master has told where it stands', () => {
+    const marks = marksOn(100);
+    marks.mark(K, Infinity);
+    expect(marks.covers(replica(1e12), K)).toBe(false);
+    marks.observeMaster(master(300));
+    expect(marks.covers(replica(299), K)).toBe(false);
+    expect(marks.covers(replica(300), K)).toBe(true);
+  });
+
+  it('is not undone by an earlier write whose offset is known', () => {
+    const marks = marksOn(100);
+    marks.mark(K, Infinity);
+    marks.mark(K, 150);
+    expect(marks.covers(replica(150), K)).toBe(false);
+  });
+});
+
+describe('with more marks than there is room for', () => {
+  it('replicas serve nothing until they have applied all of them', () => {
+    const marks = new WriteMarks(3);
+    marks.observeMaster(master(100));
+    for (let n = 1; n <= 4; n += 1) marks.mark(`k${n}` as Key, 100 + n);
+    expect(marks.admits(replica(103))).toBe(false);
+    expect(marks.admits(replica(104))).toBe(true);
+  });
+
+  it('one of unknown offset shuts every replica out until the master has told its own', () => {
+    const marks = new WriteMarks(1);
+    marks.observeMaster(master(100));
+    marks.mark('a' as Key, Infinity);
+    marks.mark('b' as Key, 110);
+    expect(marks.admits(replica(1e12))).toBe(false);
+    marks.observeMaster(master(120));
+    expect(marks.admits(replica(119))).toBe(false);
+    expect(marks.admits(replica(120))).toBe(true);
+  });
+});
+
+describe('a new lineage', () => {
+  it('shuts out replicas of the old one, however far they are', () => {
+    const marks = marksOn(100);
+    marks.observeMaster(master(5, 'b'));
+    expect(marks.admits(replica(1e12, 'a'))).toBe(false);
+    expect(marks.admits(replica(5, 'b'))).toBe(true);
+  });
+
+  it('lets replicas in from where the new master stands', () => {
+    const marks = marksOn(100);
+    marks.mark(K, 150);
+    marks.observeMaster(master(5, 'b'));
+    expect(marks.admits(replica(4, 'b'))).toBe(false);
+    expect(marks.covers(replica(5, 'b'), K)).toBe(true);
+  });
+
+  it('is not begun by a node that is no master any more', () => {
+    const marks = marksOn(100);
+    marks.observeMaster(replica(5, 'b'));
+    expect(marks.admits(replica(100, 'a'))).toBe(true);
+  });
+});
+
+it('a gateway that never saw the master reads from any replica: it has acked nothing yet', () => {
+  expect(new WriteMarks().admits(replica(1, 'x'))).toBe(true);
+});
+
+it('a node that has become a master is no replica to read from', () => {
+  expect(marksOn(100).admits(master(1000))).toBe(false);
+});
