@@ -5,9 +5,9 @@ import { provideCommand } from './lib/packages.mjs';
 import { ensureBuild, ensureDependencies, giveUp, ROOT, say } from './lib/steps.mjs';
 
 const redis = await provideCommand(['redis-server'], 'redis', say);
-if (redis.command === undefined) giveUp(`The tests run against real Redis servers. ${redis.advice}`);
+if (redis.command === undefined) giveUp(`The tests run against real Redis servers: ${redis.advice}`);
 const openssl = await provideCommand(['openssl'], 'openssl', say);
-if (openssl.command === undefined) giveUp(`The tests make certificates with openssl. ${openssl.advice}`);
+if (openssl.command === undefined) giveUp(`The tests make certificates with openssl: ${openssl.advice}`);
 ensureDependencies();
 ensureBuild();
 

@@ -32,7 +32,7 @@ const MANAGERS = [
 const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
 
 /** The full path of the first of these commands that is on PATH, else undefined. */
-export function findCommand(...names) {
+function findCommand(...names) {
   for (const name of names) {
     for (const folder of (process.env.PATH ?? '').split(path.delimiter).filter(Boolean)) {
       try {
@@ -48,7 +48,7 @@ export function findCommand(...names) {
 
 /**
  * Finds one of the commands `names`, or installs `software` (a row of `packages` above) to get it.
- * @returns {Promise<{ command: string | undefined, advice: string }>} the full path, or a sentence that tells how to get it
+ * @returns {Promise<{ command: string | undefined, advice: string }>} the full path, or the words that tell how to get it
  */
 export async function provideCommand(names, software, say) {
   const found = findCommand(...names);
@@ -67,8 +67,8 @@ export async function provideCommand(names, software, say) {
     say(`${manager.command} could not install ${software}.`);
   }
   const advice = manager
-    ? `Install it with: sudo ${manager.command} ${manager.install[0]} ${packages[0]}`
-    : `Install ${software} and put ${names[0]} on PATH, for instance with: brew install ${software}`;
+    ? `install it with: sudo ${manager.command} ${manager.install[0]} ${packages[0]}`
+    : `install ${software} and put ${names[0]} on PATH, for instance with: brew install ${software}`;
   return { command: undefined, advice };
 }
 

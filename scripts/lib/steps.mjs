@@ -59,12 +59,13 @@ export function ensureBuild() {
   runStep('Building …', process.execPath, ['node_modules/typescript/bin/tsc', '--noEmitOnError']);
 }
 
-/** A certificate for development, unless the settings name files of their own. */
-export async function ensureCertificate(settings) {
-  if (settings.TLS_CERT_FILE || settings.TLS_KEY_FILE) return;
-  if (existsSync(path.join(ROOT, 'certs/cert.pem')) && existsSync(path.join(ROOT, 'certs/key.pem'))) return;
+/** A certificate for development, where the settings leave the files where they are by default. */
+export async function ensureCertificate({ TLS_CERT_FILE, TLS_KEY_FILE }) {
+  const [cert, key] = ['certs/cert.pem', 'certs/key.pem'];
+  if ((TLS_CERT_FILE || cert) !== cert || (TLS_KEY_FILE || key) !== key) return;
+  if (existsSync(path.join(ROOT, cert)) && existsSync(path.join(ROOT, key))) return;
   const openssl = await provideCommand(['openssl'], 'openssl', say);
-  if (openssl.command === undefined) giveUp(`The certificate is made with openssl. ${openssl.advice}`);
+  if (openssl.command === undefined) giveUp(`The certificate is made with openssl: ${openssl.advice}`);
   runStep('Making a development certificate …', 'sh', ['scripts/certs.sh']);
 }
 

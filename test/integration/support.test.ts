@@ -43,15 +43,16 @@ describe('a Redis of the tests', () => {
 describe('a child of the tests', () => {
   it('does not outlive a SIGKILL of the process that started it, even when frozen', async () => {
     const folder = await makeFolder();
-    const library = path.join(folder, 'child.js');
-    const { code } = await transformFile(path.join(__dirname, '../support/child.ts'), {
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
-      module: { type: 'commonjs' },
-    });
-    await writeFile(library, code);
+    for (const name of ['child', 'leftovers']) {
+      const { code } = await transformFile(path.join(__dirname, `../support/${name}.ts`), {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+        module: { type: 'commonjs' },
+      });
+      await writeFile(path.join(folder, `${name}.js`), code);
+    }
     const parent = spawn(process.execPath, [
       '-e',
-      `const { startChild, makeFolder } = require(${JSON.stringify(library)});
+      `const { startChild, makeFolder } = require(${JSON.stringify(path.join(folder, 'child.js'))});
        makeFolder().then((folder) => {
          const { pid } = startChild('sleep', ['600'], { folder, env: process.env });
          process.kill(pid, 'SIGSTOP');
@@ -107,13 +108,11 @@ describe('a TCP proxy', () => {
     client.on('data', (bytes: Buffer) => (received += bytes.toString('latin1')));
     client.on('error', () => undefined);
     await once(client, 'connect');
-    const close = async (): Promise<void> => {
+    const close = stopAfterTests(async () => {
       client.destroy();
       await proxy.close();
       server.close();
-      closed();
-    };
-    const closed = stopAfterTests(close);
+    });
     return { proxy, client, received: () => received, close };
   }
 

@@ -10,9 +10,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { stopAfterTests } from './leftovers';
 
 /** Ctrl-C reaches the guard too; it must outlive that to do its work. SIGCONT is for a child that was frozen. */
-const GUARD = `trap '' INT TERM HUP; read -r word && exit; kill -CONT "$0"; kill -KILL "$0"; rm -rf "$1"`;
+const GUARD = `trap '' INT TERM HUP; read -r word && exit; kill -CONT "$0"; kill -KILL "$0"; [ -z "$1" ] || rm -rf "$1"`;
+
+/** Only these are ever removed, whatever folder a child is started in. */
+const madeHere = new Set<string>();
 
 export interface Child {
   readonly pid: number;
@@ -24,9 +28,12 @@ export interface Child {
   signal(name: NodeJS.Signals): void;
 }
 
-/** A folder of its own for one child, below the system's folder for such things. */
-export function makeFolder(): Promise<string> {
-  return mkdtemp(path.join(tmpdir(), 'ringcache-test-'));
+/** A folder of its own below the system's folder for such things; it is gone after the file's tests. */
+export async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'ringcache-test-'));
+  madeHere.add(folder);
+  stopAfterTests(() => removeFolder(folder));
+  return folder;
 }
 
 export function removeFolder(folder: string): Promise<void> {
@@ -46,7 +53,7 @@ export function startChild(
     child.on('error', () => undefined);
     throw new Error(`cannot start ${command}: is it installed?`);
   }
-  const releaseGuard = startGuard(pid, folder);
+  const releaseGuard = startGuard(pid, madeHere.has(folder) ? folder : '');
   const exited = exitOf(child).finally(releaseGuard);
   return {
     pid,

@@ -5,6 +5,7 @@ import { Agent, request, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { SETTINGS } from '../../src/config/settings';
 import { makeCertificate } from './certificate';
 import { makeFolder, removeFolder, startChild, type Child } from './child';
 import { eventually } from './eventually';
@@ -71,7 +72,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const folder = await makeFolder();
   const { certFile, keyFile } = await makeCertificate(folder);
   const env: Record<string, string> = {
-    HOST: '127.0.0.1',
+    // Empty is unset, and the environment wins: so the `.env` of whoever runs the tests changes nothing.
+    ...Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, ''])),
     PORT: '0',
     TLS_CERT_FILE: certFile,
     TLS_KEY_FILE: keyFile,
@@ -97,22 +99,19 @@ async function connectGateway(
   const lines = collectLines(child.stdout);
   const errorLines = collectLines(child.stderr);
   const agent = new Agent({ keepAlive: true, ca });
-  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
-    child.signal(signal);
-    const code = await exitWithin(child, STOP_MS_MAX);
+  const cleanUp = stopAfterTests(async () => {
+    child.signal('SIGKILL');
+    await child.exited;
     agent.destroy();
     await removeFolder(folder);
-    ended();
-    return code;
-  };
-  const ended = stopAfterTests(() => end('SIGKILL'));
+  });
 
   const port = await eventually(
     () => portIn(lines) ?? (child.hasExited() ? 'ended' : undefined),
     START_MS_MAX,
   ).catch(() => 'late' as const);
   if (typeof port === 'string') {
-    await end('SIGKILL');
+    await cleanUp();
     throw new Error(`the gateway does not listen:\n${[...lines, ...errorLines].slice(-20).join('\n')}`);
   }
 
@@ -144,7 +143,14 @@ async function connectGateway(
     },
     bearer: async () => ({ authorization: `Bearer ${await (token ??= gateway.login())}` }),
     command: async (command) => gateway.post('/cache', command, await gateway.bearer()),
-    stop: () => end('SIGTERM'),
+    stop: async () => {
+      child.signal('SIGTERM');
+      try {
+        return await exitWithin(child, STOP_MS_MAX);
+      } finally {
+        await cleanUp();
+      }
+    },
     kill: (signal) => child.signal(signal),
   };
   return gateway;
@@ -196,6 +202,5 @@ async function exitWithin(child: Child, withinMs: number): Promise<number | null
   const outcome = await Promise.race([child.exited, late]);
   clearTimeout(timer);
   if (outcome !== 'late') return outcome;
-  child.signal('SIGKILL');
   throw new Error(`the gateway has not ended within ${withinMs} ms`);
 }

@@ -1,9 +1,9 @@
 /**
  * What a failed test did not stop. A server, process or reconnecting client that is left open would keep jest from
- * ending, so whoever starts one registers how to stop it, and what is still there after the file's tests is stopped.
+ * ending, so whoever opens one registers how to stop it, and what is still there after the file's tests is stopped.
  */
 
-const leftovers = new Set<() => unknown>();
+const leftovers = new Set<() => Promise<unknown>>();
 
 // Outside jest (benchmarks) there is no such hook; there the guards of `child.ts` clean up.
 if (typeof afterAll === 'function') {
@@ -12,8 +12,16 @@ if (typeof afterAll === 'function') {
   });
 }
 
-/** Registers `stop` for the end of the test file; call what is returned once it has been stopped. */
-export function stopAfterTests(stop: () => unknown): () => void {
-  leftovers.add(stop);
-  return () => leftovers.delete(stop);
+/**
+ * Gives back `stop` for the caller's use, registered for the end of the test file. It runs once, whoever asks: this
+ * hook is older than the file's own, so those may come second.
+ */
+export function stopAfterTests<T>(stop: () => Promise<T>): () => Promise<T> {
+  let stopping: Promise<T> | undefined;
+  const stopOnce = (): Promise<T> => {
+    leftovers.delete(stopOnce);
+    return (stopping ??= stop());
+  };
+  leftovers.add(stopOnce);
+  return stopOnce;
 }

@@ -88,14 +88,12 @@ async function openProcess(
     restart: async () => {
       child = await startServer(folder, port, options);
     },
-    stop: async () => {
+    stop: stopAfterTests(async () => {
       client.disconnect();
       await process.kill();
       await removeFolder(folder);
-      stopped();
-    },
+    }),
   };
-  const stopped = stopAfterTests(() => process.stop());
   return process;
 }
 

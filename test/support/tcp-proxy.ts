@@ -119,7 +119,7 @@ export async function startTcpProxy(target: {
 
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const proxy: TcpProxy = {
+  return {
     host: '127.0.0.1',
     port: (server.address() as AddressInfo).port,
     pause: (direction) => setMode('pause', direction),
@@ -141,14 +141,11 @@ export async function startTcpProxy(target: {
     heal: () => {
       isCut = false;
     },
-    close: async () => {
+    close: stopAfterTests(async () => {
       isCut = true;
       resetAll();
       server.close();
       await once(server, 'close');
-      closed();
-    },
+    }),
   };
-  const closed = stopAfterTests(() => proxy.close());
-  return proxy;
 }

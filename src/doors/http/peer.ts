@@ -169,5 +169,5 @@ function extraHeaders(error: CacheError): readonly string[] {
  */
 function bytesTaken(transport: Socket): number {
   const { _handle: handle } = transport as unknown as { _handle: { writeQueueSize?: number } | null };
-  return transport.bytesWritten - (0);
+  return transport.bytesWritten - (handle?.writeQueueSize ?? 0);
 }

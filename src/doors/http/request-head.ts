@@ -1,7 +1,6 @@
 /**
- * The header fields this door cares about, gathered in one pass over what arrived. `request.headers` is left alone:
- * it is built on first use for every field of the request, and it silently drops repeated ones, while a second
- * `Authorization` or `Content-Type` must be seen to be refused.
+ * The header fields this door cares about, gathered in one pass over what arrived. `request.headers` would not do: it
+ * drops a repeated `Authorization` or `Content-Type` in silence, and a second one must be seen to be refused.
  */
 
 export class RequestHead {

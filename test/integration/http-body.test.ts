@@ -1,0 +1,124 @@
+/** What is held of the bodies of requests, and that all of it is given back however a request ends. */
+import type { Request, Response } from 'express';
+import { createServer, request as httpRequest, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ByteBudget } from '../../src/doors/http/byte-budget';
+import { Exchange } from '../../src/doors/http/exchange';
+import { readBody } from '../../src/doors/http/read-body';
+import { readHead } from '../../src/doors/http/request-head';
+import { systemClock } from '../../src/lib/clock';
+import { eventually } from '../support/eventually';
+import { createRecordingLog } from '../support/log';
+
+const BUDGET_BYTES = 100;
+const log = createRecordingLog();
+const bodies = new ByteBudget(BUDGET_BYTES);
+/** Answers what has arrived, or stays silent until it is told to. */
+let finish: (() => void) | undefined;
+let isSilent = false;
+let isGone = false;
+const server: Server = createServer((request, response) => {
+  const exchange = new Exchange(
+    { clock: systemClock, log, bodies },
+    request as Request,
+    response as Response,
+    'test',
+  );
+  response.on('close', () => (isGone = !response.writableEnded));
+  exchange.attempt(() => {
+    readBody(exchange, readHead(request.rawHeaders), 1000, (bytes) => {
+      finish = () => exchange.answer(200, JSON.stringify(bytes.toString()), 'SUCCESS');
+      if (bytes.toString() === 'throw') throw new Error('a bug');
+      if (!isSilent) finish();
+    });
+  });
+});
+
+beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+beforeEach(() => {
+  isSilent = false;
+});
+
+const headers = { 'Content-Type': 'application/json' };
+const address = () => ({
+  host: '127.0.0.1',
+  port: (server.address() as AddressInfo).port,
+  method: 'POST',
+  headers,
+});
+
+async function post(...chunks: string[]): Promise<{ status: number; text: string }> {
+  const response = await fetch(`http://127.0.0.1:${address().port}/`, {
+    method: 'POST',
+    headers,
+    body: new ReadableStream({
+      start(controller) {
+        for (const chunk of chunks) controller.enqueue(new TextEncoder().encode(chunk));
+        controller.close();
+      },
+    }),
+    duplex: 'half',
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+it('a body of several chunks is handed over whole', async () => {
+  expect(await post('a', 'b', 'c')).toEqual({ status: 200, text: '"abc"' });
+  expect(bodies.takenBytes).toBe(0);
+});
+
+it('bytes are held until the answer, not only until the body has ended', async () => {
+  isSilent = true;
+  const answered = post('x'.repeat(60));
+  await eventually(() => finish !== undefined && bodies.takenBytes === 60);
+  finish?.();
+  expect((await answered).status).toBe(200);
+  expect(bodies.takenBytes).toBe(0);
+});
+
+it('more than the budget at the same time is 503 for the one that came last, and no harm to the other', async () => {
+  isSilent = true;
+  finish = undefined;
+  const first = post('x'.repeat(60));
+  await eventually(() => finish !== undefined);
+  const finishFirst = finish as unknown as () => void;
+  const second = await post('y'.repeat(60));
+  expect(second.status).toBe(503);
+  expect(JSON.parse(second.text)).toMatchObject({ code: 'unavailable' });
+  expect(bodies.takenBytes).toBe(60);
+  finishFirst();
+  expect((await first).status).toBe(200);
+  expect(bodies.takenBytes).toBe(0);
+});
+
+it('a bug while the body is worked on is 500, and gives the bytes back', async () => {
+  expect((await post('throw')).status).toBe(500);
+  expect(bodies.takenBytes).toBe(0);
+});
+
+it('a client that leaves in the middle gives them back, and its work is never begun', async () => {
+  finish = undefined;
+  const client = httpRequest({ ...address(), headers: { ...headers, 'Content-Length': 50 } });
+  client.on('error', () => undefined);
+  client.write('x'.repeat(20));
+  await eventually(() => bodies.takenBytes === 20);
+  client.destroy();
+  await eventually(() => bodies.takenBytes === 0);
+  expect(finish).toBeUndefined();
+  expect(log.lines.at(-1)?.fields).toMatchObject({ outcome: 'INCOMPLETE' });
+});
+
+it('a client that leaves before the answer is logged with what became of its request', async () => {
+  isSilent = true;
+  finish = undefined;
+  const client = httpRequest(address());
+  client.on('error', () => undefined);
+  client.end('x');
+  await eventually(() => finish !== undefined);
+  client.destroy();
+  await eventually(() => isGone);
+  (finish as unknown as () => void)();
+  expect(log.lines.at(-1)?.fields).toMatchObject({ outcome: 'SUCCESS', status: undefined });
+  expect(bodies.takenBytes).toBe(0);
+});
