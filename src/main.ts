@@ -65,6 +65,11 @@ async function serve(config: Config): Promise<number> {
   });
   const stop = stopSignal();
   const service = await start(config, log);
+  if (process.send !== undefined) {
+    // Started by a program that wants to know when, and on which port: `npm start`.
+    process.send({ port: service.port });
+    process.disconnect();
+  }
   await new Promise<void>((resolve) => {
     stop.addEventListener('abort', () => {
       resolve();

@@ -152,6 +152,7 @@ export class Shard {
 
   /** Whether reads or writes can be served now. */
   usable(): boolean {
+    if (this.#closed) return false;
     return this.#masterUsable() || this.#replicas.some((replica) => this.#serves(replica));
   }
 

@@ -13,6 +13,8 @@ import type { RedisCommand } from './commands';
 import { translateRedisError } from './redis-errors';
 import { parseReplication, type Replication } from './replication';
 
+/** A service does not wait longer than this for one node before it begins to serve with the others. */
+const FIRST_ATTEMPT_MS_MAX = 1000;
 /** The pace of probes while all is quiet. */
 const PROBE_EVERY_MS = 500;
 /** A node that leaves a probe unanswered for so long gets no more work until it answers one. */
@@ -50,12 +52,15 @@ export class RedisNode {
     });
   }
 
-  /** Begins to connect, resolves when the first attempt has succeeded or failed; further attempts follow anyway. */
+  /**
+   * Begins to connect. Resolves when the first attempt has succeeded or failed, or is taking long; it goes on, and
+   * further attempts follow, in any case.
+   */
   async open(): Promise<void> {
     this.#timer = setInterval(() => void this.probe(), PROBE_EVERY_MS);
     try {
-      await this.#client.connect();
-      await this.probe();
+      const connected = this.#client.connect().then(() => this.probe());
+      await withDeadline(connected, FIRST_ATTEMPT_MS_MAX, timedOut);
     } catch (cause) {
       this.#log.warn({ node: this.name, cause: messageOf(cause) }, 'redis node cannot be reached yet');
     }

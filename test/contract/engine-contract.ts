@@ -74,8 +74,8 @@ export class EngineUnderTest {
 }
 
 /**
- * `open` gives a new engine on an empty store that holds at least 64 MiB. The engine is closed here; what lies behind it belongs to
- * the caller.
+ * `open` gives a new engine on an empty store that holds at least 64 MiB. The engine is closed here; what lies
+ * behind it belongs to the caller.
  */
 export function describeEngineContract(name: string, open: () => Promise<Engine>): void {
   describe(`engine contract: ${name}`, () => {

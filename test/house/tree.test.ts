@@ -50,7 +50,14 @@ it('each folder of src has its line in src/README.md', () => {
     .filter((entry) => entry.isDirectory())
     .map((entry) => path.relative(path.join(ROOT, 'src'), path.join(entry.parentPath, entry.name)))
     .filter((folder) => sources.some((source) => source.startsWith(`src/${folder}/`)));
-  const untold = folders.filter((folder) => !map.split('\n').some((line) => line.includes(`${folder}/`)));
+  // A folder inside another may stand in the line of that one.
+  const tells = (line: string, folder: string): boolean =>
+    line.includes(`\`${folder}/\``) ||
+    (line.includes(`\`${path.dirname(folder)}/\``) && line.includes(`\`${path.basename(folder)}/\``));
+  const untold = folders
+    // doors/ itself holds nothing but doors, which have lines of their own.
+    .filter((folder) => folder !== 'doors')
+    .filter((folder) => !map.split('\n').some((line) => tells(line, folder)));
   expect(folders.length).toBeGreaterThan(5);
   expect(untold).toEqual([]);
 });

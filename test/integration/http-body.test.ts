@@ -1,7 +1,7 @@
 /** What is held of the bodies of requests, and that all of it is given back however a request ends. */
 import type { Request, Response } from 'express';
 import { createServer, request as httpRequest, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { ByteBudget } from '../../src/doors/http/byte-budget';
 import { Exchange } from '../../src/doors/http/exchange';
 import { readBody } from '../../src/doors/http/read-body';
@@ -38,6 +38,7 @@ beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', res
 afterAll(() => new Promise((resolve) => server.close(resolve)));
 beforeEach(() => {
   isSilent = false;
+  isGone = false;
 });
 
 const headers = { 'Content-Type': 'application/json' };
@@ -107,6 +108,20 @@ it('a client that leaves in the middle gives them back, and its work is never be
   await eventually(() => bodies.takenBytes === 0);
   expect(finish).toBeUndefined();
   expect(log.lines.at(-1)?.fields).toMatchObject({ outcome: 'INCOMPLETE' });
+});
+
+it('a client that leaves in the middle of a second body, while its first request is worked on, gives those back', async () => {
+  isSilent = true;
+  finish = undefined;
+  const head = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ';
+  const client = connect(address().port, '127.0.0.1');
+  client.on('error', () => undefined);
+  client.write(`${head}5\r\n\r\nfirst${head}50\r\n\r\n${'x'.repeat(20)}`);
+  await eventually(() => finish !== undefined && bodies.takenBytes === 25);
+  client.destroy();
+  await eventually(() => bodies.takenBytes === 5);
+  (finish as unknown as () => void)();
+  expect(bodies.takenBytes).toBe(0);
 });
 
 it('a client that leaves before the answer is logged with what became of its request', async () => {

@@ -85,7 +85,13 @@ async function loadUntil(until: Promise<unknown>, options: { writes: boolean }):
 
 it.each([
   ['SIGKILL', (victim: ShardProcesses['replicas'][number]) => victim.kill()],
-  ['SIGSTOP', (victim: ShardProcesses['replicas'][number]) => Promise.resolve(victim.freeze())],
+  [
+    'SIGSTOP',
+    (victim: ShardProcesses['replicas'][number]) => {
+      victim.freeze();
+      return Promise.resolve();
+    },
+  ],
 ])(
   '%s of a replica under load costs nobody an error',
   async (_signal, strike) => {

@@ -47,7 +47,7 @@ function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number
   const asked: Asked[] = [];
   const ask = (what: Asked['what'], key: Key, details: object): Promise<never> =>
     new Promise((resolve, reject) => {
-      asked.push({ what, key, details, answer: resolve as (result: unknown) => void, fail: reject });
+      asked.push({ what, key, details, answer: resolve, fail: reject });
     });
   const engine: Engine = {
     kind: 'held',
@@ -222,7 +222,7 @@ describe('after an acked change on this gateway (C2)', () => {
 });
 
 describe('a WRITE', () => {
-  it('hands on its life, its condition and its acks, and the default life where it names none', async () => {
+  it('hands on its life, its condition and its acks, and the default life where it names none', () => {
     const { asked, run } = createHeldCache({ defaultTtlMs: 7000 });
     void run(write('k', 'v', { ttlMs: 1500, condition: 'NX', ack: 2 }));
     void run(write('k', 'v'));

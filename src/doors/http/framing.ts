@@ -6,7 +6,7 @@
 import { CacheError } from '../../core/errors';
 
 /** Fields of a request's head as Node has them; `rawHeaders` is its flat list of names and values. */
-export interface Head {
+interface Head {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly httpVersionMajor: number;
@@ -15,7 +15,7 @@ export interface Head {
 }
 
 /** Header fields of one request. Their bytes are limited by the parser. */
-export const HEADERS_MAX = 64;
+const HEADERS_MAX = 64;
 
 /** Methods that some route of this door knows, for the `Allow` of those that no route ever will. */
 export const METHODS = 'GET, HEAD, POST, PUT, DELETE, OPTIONS';

@@ -23,7 +23,7 @@ export class Patience {
   lasts(elapsedMs: number, totalBytes: number): boolean {
     const earnedMs = (totalBytes - this.#seenBytes) / RATE_BYTES_PER_MS;
     this.#seenBytes = totalBytes;
-    this.#leftMs = this.#leftMs - elapsedMs + earnedMs;
+    this.#leftMs = Math.min(PATIENCE_MS, this.#leftMs - elapsedMs + earnedMs);
     return this.#leftMs > 0;
   }
 }

@@ -1,7 +1,6 @@
 /** `GET /ring/{key}`: where a key lives. The core refuses clients without the scope `admin`. */
 import type { Access } from '../../../auth/access';
 import type { CacheService, KeyLocation } from '../../../core/cache';
-import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
 import type { Clock } from '../../../lib/clock';
 import { authenticate } from '../authenticate';
@@ -26,10 +25,6 @@ export function createRingRoute(deps: RingRouteDeps): (exchange: Exchange) => Pr
     const { request } = exchange;
     const principal = authenticate(readHead(request.rawHeaders), access);
     exchange.client = principal.name;
-    // RFC 3986 has ASCII only; Node lets other bytes through as if they were Latin-1.
-    if (/[^\x21-\x7e]/.test(request.url)) {
-      throw new CacheError('bad_request', 'The path must be percent-encoded.');
-    }
     const text = String(request.params['key']);
     const key = parseKey(text, limits);
     const location = await cache.locate(principal, key, clock.now() + limits.requestTimeoutMs);
