@@ -5,7 +5,10 @@ import tseslint from 'typescript-eslint';
 const LAYERS = {
   lib: { folders: [], packages: [] },
   core: { folders: ['lib'], packages: ['lru-cache', 'node:buffer'] },
-  auth: { folders: ['lib', 'core'], packages: ['jsonwebtoken', 'lru-cache', 'node:crypto', 'node:fs', 'node:path', 'node:util'] },
+  auth: {
+    folders: ['lib', 'core'],
+    packages: ['jsonwebtoken', 'lru-cache', 'node:crypto', 'node:fs', 'node:path', 'node:util'],
+  },
   cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
   redis: { folders: ['lib', 'core'], packages: ['ioredis'] },
   engines: { folders: ['lib', 'core', 'redis'], packages: ['hashring', 'lru-cache', 'node:crypto'] },
@@ -87,7 +90,10 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
     },

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../lib/clock';
 import { SingleFlight } from '../lib/single-flight';
+import { BatchReplies } from './batch-replies';
 import type { Command, DeleteCommand, Key, ReadCommand, Reply, Source, Value, WriteCommand } from './command';
 import { CacheError, toCacheError } from './errors';
 import type { Principal, Scope } from './grants';
@@ -69,6 +70,12 @@ const SCOPE_OF = { READ: 'read', WRITE: 'write', DELETE: 'delete' } as const sat
   Scope
 >;
 
+/**
+ * Commands of one batch that are at work together. It bounds what one batch can make the engine bring at once; four
+ * windows in a row are as good as one for the longest batch.
+ */
+const BATCH_WINDOW = 250;
+
 export class Cache implements CacheService {
   readonly #options: CacheOptions;
   readonly #engine: Engine;
@@ -98,6 +105,35 @@ export class Cache implements CacheService {
   }
 
   executeBatch(
+    principal: Principal,
+    commands: readonly Command[],
+    deadlineMs: number,
+  ): readonly Reply[] | Promise<readonly Reply[]> {
+    return this.#executeRest(principal, commands, deadlineMs, new BatchReplies());
+  }
+
+  /** The commands that have no reply yet, a window at a time; without a promise as long as all are near hits. */
+  #executeRest(
+    principal: Principal,
+    commands: readonly Command[],
+    deadlineMs: number,
+    replies: BatchReplies,
+  ): readonly Reply[] | Promise<readonly Reply[]> {
+    while (replies.list.length < commands.length) {
+      const begin = replies.list.length;
+      const window = this.#executeWindow(principal, commands.slice(begin, begin + BATCH_WINDOW), deadlineMs);
+      if (window instanceof Promise) {
+        return window.then((settled) => {
+          replies.add(settled);
+          return this.#executeRest(principal, commands, deadlineMs, replies);
+        });
+      }
+      replies.add(window);
+    }
+    return replies.list;
+  }
+
+  #executeWindow(
     principal: Principal,
     commands: readonly Command[],
     deadlineMs: number,

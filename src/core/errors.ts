@@ -4,25 +4,22 @@
  * has an answer for it.
  */
 
-export const ERROR_CODES = [
-  'bad_request',
-  'unauthenticated',
-  'forbidden',
-  'not_found',
-  'method_not_allowed',
-  'conflict',
-  'precondition_failed',
-  'too_large',
-  'unsupported_media_type',
-  'throttled',
-  'corrupt_value',
-  'internal',
-  'unavailable',
-  'timeout',
-  'out_of_memory',
-] as const;
-
-export type ErrorCode = (typeof ERROR_CODES)[number];
+export type ErrorCode =
+  | 'bad_request'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'conflict'
+  | 'precondition_failed'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'throttled'
+  | 'corrupt_value'
+  | 'internal'
+  | 'unavailable'
+  | 'timeout'
+  | 'out_of_memory';
 
 /**
  * A failure with a message that is safe to show to the caller. Hosts, causes and stacks belong in `cause`, which

@@ -15,8 +15,16 @@ export function keyFromBytes(bytes: Buffer): Key {
   return bytes.toString('latin1') as Key;
 }
 
-export function keyToBytes(key: Key): Buffer {
+function keyToBytes(key: Key): Buffer {
   return Buffer.from(key, 'latin1');
+}
+
+/**
+ * The key for an interface that codes strings as UTF-8: itself where that gives its bytes, else the bytes. Names on
+ * the ring, which are byte strings too, may go the same way.
+ */
+export function keyArgument(key: string): string | Buffer {
+  return ASCII.test(key) ? key : Buffer.from(key, 'latin1');
 }
 
 /** For people: the text where the bytes are UTF-8, else the byte string itself. */

@@ -17,7 +17,7 @@ export type EngineConfig =
     };
 
 /** Values and keys that the memory engine holds before it evicts. Not a setting: it is for laptops and tests. */
-export const MEMORY_ENGINE_BYTES = 512 * 1024 * 1024;
+const MEMORY_ENGINE_BYTES = 512 * 1024 * 1024;
 
 export interface EngineDeps {
   readonly valueBytesMax: number;

@@ -93,20 +93,20 @@ export class Shard {
     if (options.consistency !== 'eventual') {
       return this.#get(this.#master, key, options.withLife, options.deadlineMs - this.#clock.now());
     }
-    const tried = new Set<RedisNode>();
-    let failure = unreachable();
+    const tried: RedisNode[] = [];
+    let failure: CacheError | undefined;
     let asked = false;
     for (;;) {
       // Chosen anew each time: what failed has changed what is usable.
       const node = this.#choose(key, point, tried);
       if (node === undefined) {
-        if (asked) throw failure;
+        if (asked) throw failure ?? unreachable();
         // The master is away and no replica is known to have the key's last write: it may have it by now.
         asked = true;
         await this.#askReplicas();
         continue;
       }
-      tried.add(node);
+      tried.push(node);
       const leftMs = options.deadlineMs - this.#clock.now();
       // A first attempt is short, so that a frozen replica costs a fraction of the deadline, not all of it.
       const waitMs = node === this.#master ? leftMs : Math.min(REPLICA_WAIT_MS_MAX, leftMs / 2);
@@ -138,7 +138,7 @@ export class Shard {
 
   /** The node that an eventual read of the key would ask first; undefined when none can be asked. */
   nodeFor(key: Key, point: Point): string | undefined {
-    return this.#choose(key, point, NONE)?.name;
+    return this.#choose(key, point, [])?.name;
   }
 
   async *scan(): AsyncGenerator<readonly Buffer[]> {
@@ -204,18 +204,18 @@ export class Shard {
    * Whom to ask for the key, of those not tried yet. A replica without its master's link shows the past: it is asked
    * only when the master cannot be, and even then only if it has all that this gateway wrote under the key.
    */
-  #choose(key: Key, point: Point, tried: ReadonlySet<RedisNode>): RedisNode | undefined {
+  #choose(key: Key, point: Point, tried: readonly RedisNode[]): RedisNode | undefined {
     let cutOff: RedisNode | undefined;
     for (const index of this.#replicaRing?.succession(point) ?? []) {
       const replica = this.#replicas[index];
       const state = replica?.replication;
-      if (replica === undefined || state === undefined || tried.has(replica) || !this.#serves(replica))
+      if (replica === undefined || state === undefined || tried.includes(replica) || !this.#serves(replica))
         continue;
       if (!this.#marks.covers(state, key)) continue;
       if (state.linkUp) return replica;
       cutOff ??= replica;
     }
-    return this.#masterUsable() && !tried.has(this.#master) ? this.#master : cutOff;
+    return this.#masterUsable() && !tried.includes(this.#master) ? this.#master : cutOff;
   }
 
   async #get(node: RedisNode, key: Key, withLife: boolean, waitMs: number): Promise<Found | undefined> {
@@ -312,7 +312,6 @@ export class Shard {
 }
 
 const SCAN_WAIT_MS = 2000;
-const NONE: ReadonlySet<RedisNode> = new Set();
 
 function unreachable(): CacheError {
   return new CacheError('unavailable', 'The shard of this key cannot be reached.');

@@ -2,16 +2,10 @@
 import type { Redis } from 'ioredis';
 import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
+import { keyArgument } from '../core/key';
 
 /** Sends one command, or several that go out together, on a connected client. */
 export type RedisCommand<T> = (client: Redis) => Promise<T>;
-
-/** Only ASCII may travel as text: ioredis would code anything else as UTF-8 a second time. */
-const ASCII = /^[\0-\x7f]*$/;
-
-function argumentOf(key: Key): string | Buffer {
-  return ASCII.test(key) ? key : Buffer.from(key, 'latin1');
-}
 
 /**
  * The value's bytes; null: absent. At most `bytesMax` of them: others can store half a gigabyte under a key, and one
@@ -19,7 +13,7 @@ function argumentOf(key: Key): string | Buffer {
  * @throws CacheError `too_large`
  */
 export function getValue(key: Key, bytesMax: number): RedisCommand<Buffer | null> {
-  const name = argumentOf(key);
+  const name = keyArgument(key);
   return async (client) => {
     const bytes = checkedSize(await client.getrangeBuffer(name, 0, bytesMax), bytesMax);
     // GETRANGE gives nothing for an absent key and for an empty value; only GET tells which, in one step.
@@ -36,7 +30,7 @@ export function getValueAndLife(
   key: Key,
   bytesMax: number,
 ): RedisCommand<readonly [Buffer | null, number | undefined]> {
-  const name = argumentOf(key);
+  const name = keyArgument(key);
   return async (client) => {
     const [value, lifeMs] = await Promise.all([
       client.getrangeBuffer(name, 0, bytesMax),
@@ -58,7 +52,7 @@ function checkedSize(bytes: Buffer, bytesMax: number): Buffer {
 
 /** Remaining life in ms; Infinity: no expiry; undefined: absent. */
 export function getLife(key: Key): RedisCommand<number | undefined> {
-  return (client) => client.pttl(argumentOf(key)).then(lifeOf);
+  return (client) => client.pttl(keyArgument(key)).then(lifeOf);
 }
 
 /** PTTL's answer: −1 is no expiry, −2 no key. */
@@ -73,7 +67,7 @@ export function setValue(
   bytes: Buffer,
   options: { readonly ttlMs: number; readonly condition: 'NX' | 'XX' | undefined },
 ): RedisCommand<boolean> {
-  const args: (string | number | Buffer)[] = [argumentOf(key), bytes];
+  const args: (string | number | Buffer)[] = [keyArgument(key), bytes];
   if (options.ttlMs > 0) args.push('PX', options.ttlMs);
   if (options.condition !== undefined) args.push(options.condition);
   // The typed overloads of `set` know each combination by itself; on the wire they are one list.
@@ -83,7 +77,7 @@ export function setValue(
 
 /** False: there was nothing. */
 export function deleteKey(key: Key): RedisCommand<boolean> {
-  return async (client) => (await client.del(argumentOf(key))) === 1;
+  return async (client) => (await client.del(keyArgument(key))) === 1;
 }
 
 /** Compare and set on the stored bytes; the key keeps its expiry. */
@@ -99,7 +93,7 @@ interface WithReplaceValue {
 /** False: something else than `expected` is there. */
 export function replaceValue(key: Key, expected: Buffer, next: Buffer): RedisCommand<boolean> {
   return async (client) =>
-    (await (client as unknown as WithReplaceValue).replaceValue(argumentOf(key), expected, next)) === 1;
+    (await (client as unknown as WithReplaceValue).replaceValue(keyArgument(key), expected, next)) === 1;
 }
 
 /** A page of a walk over all keys; '0' begins one, and a returned '0' ends it. */

@@ -4,8 +4,8 @@ import type { Log } from '../core/ports';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
-/** One write of so much costs as much as one of a single line. */
-const BUFFER_BYTES = 8192;
+/** Lines are written in pieces of so much, or after `FLUSH_EVERY_MS`: smaller pieces cost 4 % of the throughput. */
+const BUFFER_BYTES = 64 * 1024;
 /** A reader of standard output that stops reading costs lines, not memory. */
 const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
 const FLUSH_EVERY_MS = 200;

@@ -210,24 +210,6 @@ describe('a batch', () => {
   });
 });
 
-it('a batch whose values do not fit into one answer is answered as far as they do', async () => {
-  const value = Buffer.alloc(30 * 1024 * 1024, 0xff);
-  const large = await openHttpDoor({
-    around: (cache) =>
-      withReply(cache, () => ({ command: 'READ', status: 'SUCCESS', value, source: 'near' })),
-  });
-  const reply = await post(
-    [1, 2, 3].map(() => ({ command: 'READ', key: 'k' })),
-    large.token,
-    large,
-  );
-  await large.close();
-  expect(reply.status).toBe(200);
-  expect(
-    (reply.body as { status: string; code?: string }[]).map(({ status, code }) => code ?? status),
-  ).toEqual(['SUCCESS', 'SUCCESS', 'too_large']);
-});
-
 describe('a failed command', () => {
   const failures: [string, CacheError, number, string | undefined][] = [
     ['forbidden', new CacheError('forbidden', 'No.'), 403, undefined],

@@ -345,6 +345,30 @@ describe('a batch', () => {
     asked[1]!.answer(undefined);
     expect(await replies).toMatchObject([{ status: 'ERROR' }, { status: 'NOT_FOUND' }]);
   });
+
+  it('whose values do not fit into one answer is answered as far as they do', async () => {
+    const { cache, asked } = createHeldCache();
+    const replies = cache.executeBatch(anyone, [read('a'), read('b'), read('c'), remove('d')], DEADLINE_MS);
+    const value = 'x'.repeat(30 * 1024 * 1024);
+    for (const { what, answer } of asked) answer(what === 'read' ? found(value) : true);
+    expect(
+      (await replies).map((reply) => (reply.status === 'ERROR' ? reply.error.code : reply.status)),
+    ).toEqual(['SUCCESS', 'SUCCESS', 'too_large', 'SUCCESS']);
+  });
+
+  it('asks the engine for a bounded number of keys at a time', async () => {
+    const { cache, asked } = createHeldCache();
+    const commands = Array.from({ length: 1000 }, (_, n) => read(`k${n}`));
+    const replies = cache.executeBatch(anyone, commands, DEADLINE_MS);
+    for (let answered = 0; answered < 1000;) {
+      expect(asked.length - answered).toBeLessThanOrEqual(250);
+      for (; answered < asked.length; answered += 1) asked[answered]!.answer(found(`v${answered}`));
+      await new Promise(setImmediate);
+    }
+    expect((await replies).map((reply) => 'value' in reply && reply.value)).toEqual(
+      commands.map((_, n) => `v${n}`),
+    );
+  });
 });
 
 it('with the near cache off, misses are still shared and nothing is kept', async () => {

@@ -82,7 +82,7 @@ export function errorBody(error: CacheError, requestId: string, command?: Comman
 }
 
 /** The headers that an error's code owes by HTTP's rules (RFC 9110: 401, 405, 429, 503), but for 405's `Allow`. */
-export function errorHeaders(error: CacheError): readonly string[] {
+function errorHeaders(error: CacheError): readonly string[] {
   switch (error.code) {
     case 'unauthenticated':
       return ['WWW-Authenticate', 'Bearer'];

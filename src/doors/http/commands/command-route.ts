@@ -14,15 +14,7 @@ import type { Exchange, Outcome } from '../exchange';
 import { bodyBytesMax, decodeText, readBody } from '../read-body';
 import { readHead, type RequestHead } from '../request-head';
 import { CommandParser, type ParsedBody, type ParsedCommand } from './parse-commands';
-import {
-  ANSWER_VALUES_LENGTH_MAX,
-  CACHE_STATUS,
-  CACHE_STATUS_MISS,
-  carriedLength,
-  readTooLarge,
-  type ReplyContext,
-  replyText,
-} from './reply-text';
+import { CACHE_STATUS, CACHE_STATUS_MISS, type ReplyContext, replyText } from './reply-text';
 
 export interface CommandRouteDeps {
   readonly cache: CacheService;
@@ -107,13 +99,9 @@ function answerBatch(
 ): void {
   let outcome: Outcome = 'SUCCESS';
   let text = '[';
-  let lengthLeft = ANSWER_VALUES_LENGTH_MAX;
   commands.forEach((parsed, index) => {
-    let reply = replies[index];
+    const reply = replies[index];
     if (reply === undefined) throw new Error('the core owes a reply to each command of a batch');
-    const length = carriedLength(reply);
-    if (length > lengthLeft) reply = readTooLarge();
-    else lengthLeft -= length;
     if (reply.status === 'ERROR') {
       outcome = 'PARTIAL';
       exchange.reportInternal(reply.error);

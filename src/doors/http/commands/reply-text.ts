@@ -3,7 +3,6 @@
  * value that is stored as JSON goes in as it is.
  */
 import { Json, type Reply, type Source, type Value } from '../../../core/command';
-import { CacheError } from '../../../core/errors';
 import { keyToText } from '../../../core/key';
 import { errorBody } from '../respond';
 import type { ParsedCommand } from './parse-commands';
@@ -16,29 +15,11 @@ export const CACHE_STATUS: Readonly<Record<Source, readonly string[]>> = {
 };
 export const CACHE_STATUS_MISS: readonly string[] = ['Cache-Status', 'ringcache; fwd=miss'];
 
-/**
- * How much of values one answer carries, in characters (of bytes: bytes). Written as JSON they may take six times as
- * much, which still fits into a string of V8; a thousand READs of the longest value would not.
- */
-export const ANSWER_VALUES_LENGTH_MAX = 64 * 1024 * 1024;
-
 /** What a reply depends on beside itself. */
 export interface ReplyContext {
   readonly requestId: string;
   /** `Prefer: return=minimal`: no echo of a written value. */
   readonly minimal: boolean;
-}
-
-/** The length of the value that a reply brings with it. */
-export function carriedLength(reply: Reply): number {
-  if (reply.command !== 'READ' || reply.status !== 'SUCCESS') return 0;
-  return reply.value instanceof Json ? reply.value.text.length : reply.value.length;
-}
-
-/** What a READ is told whose value no longer fits into the answer. */
-export function readTooLarge(): Reply {
-  const message = 'The values do not fit into one answer: ask for fewer keys.';
-  return { command: 'READ', status: 'ERROR', error: new CacheError('too_large', message) };
 }
 
 /** The reply to `parsed`, in the form that `contract.md` 4 shows. */
