@@ -350,7 +350,7 @@ describe('a batch', () => {
     const { cache, asked } = createHeldCache();
     const replies = cache.executeBatch(anyone, [read('a'), read('b'), read('c'), remove('d')], DEADLINE_MS);
     const value = 'x'.repeat(30 * 1024 * 1024);
-    for (const { what, answer } of asked) answer(what === 'read' ? found(value) : true);
+    for (const question of asked) question.answer(question.what === 'read' ? found(value) : true);
     expect(
       (await replies).map((reply) => (reply.status === 'ERROR' ? reply.error.code : reply.status)),
     ).toEqual(['SUCCESS', 'SUCCESS', 'too_large', 'SUCCESS']);

@@ -62,7 +62,7 @@ it.each([1, 3, 7, 14, 28])('twemproxy placement over %d names is twemproxy’s',
 it('over 7 names npm hashring’s own placement is another one', () => {
   const all = names(7);
   const ring = new HashRing(all, 'ketama');
-  const other = keys(2000).filter(
+  const differs = keys(2000).some(
     (key) => all[ring.ownerOf(ring.pointOf(key))] !== ownerByTwemproxy(all, key),
   );
   expect(differs).toBe(true);
