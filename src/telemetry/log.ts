@@ -20,6 +20,7 @@ export function openLog(level: LogLevel, fd: number): ClosableLog {
     dest: fd,
     sync: false,
     minLength: BUFFER_BYTES,
+    maxWrite: 2 * BUFFER_BYTES,
     maxLength: BACKLOG_BYTES_MAX,
   });
   // A closed pipe: there is nobody left to tell.

@@ -1,0 +1,47 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type LogLevel, openLog } from '../../src/telemetry/log';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'ringcache-log-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** What a log of this level has written by the time it is closed. */
+function written(level: LogLevel, use: (log: ReturnType<typeof openLog>) => void): Record<string, unknown>[] {
+  const file = path.join(folder, 'log');
+  const fd = openSync(file, 'w');
+  const log = openLog(level, fd);
+  use(log);
+  log.close();
+  const text = readFileSync(file, 'utf8');
+  closeSync(fd);
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+it('closing writes what was logged to the last line, in order', () => {
+  const lines = written('info', (log) => {
+    for (let n = 0; n < 5000; n += 1) log.info({ n, filler: 'x'.repeat(100) }, 'line');
+  });
+  expect(lines.map(({ n }) => n)).toEqual(Array.from({ length: 5000 }, (_, n) => n));
+});
+
+it('a line has its level, time, message and fields, and no host or process', () => {
+  const [line] = written('info', (log) => log.warn({ node: 'a' }, 'lost'));
+  expect(line).toEqual({ level: 40, time: expect.any(Number), node: 'a', msg: 'lost' });
+});
+
+it('what is below the level is not written', () => {
+  const lines = written('warn', (log) => {
+    log.debug({}, 'debug');
+    log.info({}, 'info');
+    log.warn({}, 'warn');
+    log.error({}, 'error');
+  });
+  expect(lines.map(({ msg }) => msg)).toEqual(['warn', 'error']);
+});
