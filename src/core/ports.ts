@@ -2,7 +2,7 @@
  * What the core asks of the outside, on one page. Each port has one contract suite in `test/contract`, run against
  * every implementation.
  */
-import type { Ack, Consistency, Key, Source } from './command';
+import type { Ack, Command, Consistency, Key, Source } from './command';
 
 /** Bytes found under a key by an engine. */
 export interface Found {
@@ -95,10 +95,34 @@ export interface Cipher {
   readonly currentKeyId: string;
 }
 
+/**
+ * One request as the log tells of it. All but `client` and `cause` are words of ours that need no escaping; none is
+ * ever a value, a token or a key.
+ */
+export interface RequestLine {
+  readonly requestId: string;
+  /** The route's pattern, never the path itself, which may hold a key. */
+  readonly route: string;
+  /** Who asked; undefined before that is known. */
+  readonly client: string | undefined;
+  readonly command: Command['command'] | 'BATCH' | undefined;
+  /** How many commands a batch has. */
+  readonly commands: number | undefined;
+  /** A reply's status, an error's code, or what else became of it. */
+  readonly outcome: string;
+  readonly source: Source | undefined;
+  /** Of HTTP; undefined where nobody was there to get the answer. */
+  readonly status: number | undefined;
+  readonly durationMs: number;
+  readonly cause: string | undefined;
+}
+
 /** One structured line a call; fields first, as pino has it. Never give it a value, token or key. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /** The one line that every request has, at the level info. */
+  request(line: RequestLine): void;
 }

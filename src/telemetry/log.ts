@@ -1,14 +1,15 @@
-/** The log: pino, one JSON object a line. Lines are collected and written together; `close` writes the rest. */
+/** The log: pino, one JSON object a line. Lines are gathered and written together; `close` writes the rest. */
 import { pino } from 'pino';
-import type { Log } from '../core/ports';
+import type { Log, RequestLine } from '../core/ports';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
-/** Lines are written in pieces of so much, or after `FLUSH_EVERY_MS`: smaller pieces cost 4 % of the throughput. */
-const BUFFER_BYTES = 64 * 1024;
+/** Lines are handed to the destination in pieces of so much: one at a time each costs a system call. */
+const PIECE_LENGTH = 32 * 1024;
+/** … or after so long. */
+const FLUSH_EVERY_MS = 200;
 /** A reader of standard output that stops reading costs lines, not memory. */
 const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
-const FLUSH_EVERY_MS = 200;
 
 export interface ClosableLog extends Log {
   close(): void;
@@ -16,28 +17,54 @@ export interface ClosableLog extends Log {
 
 /** Opens the log on a file descriptor; 1 is standard output. */
 export function openLog(level: LogLevel, fd: number): ClosableLog {
-  const destination = pino.destination({
-    dest: fd,
-    sync: false,
-    minLength: BUFFER_BYTES,
-    maxWrite: 2 * BUFFER_BYTES,
-    maxLength: BACKLOG_BYTES_MAX,
-  });
+  const destination = pino.destination({ dest: fd, sync: false, maxLength: BACKLOG_BYTES_MAX });
   // A closed pipe: there is nobody left to tell.
   destination.on('error', () => undefined);
-  const logger = pino({ level, base: null }, destination);
-  const timer = setInterval(() => {
-    destination.flush();
-  }, FLUSH_EVERY_MS);
+
+  // Gathered here, since the destination measures all that it has gathered again with each line.
+  let piece = '';
+  function flush(): void {
+    if (piece === '') return;
+    destination.write(piece);
+    piece = '';
+  }
+  function write(line: string): void {
+    piece += line;
+    if (piece.length >= PIECE_LENGTH) flush();
+  }
+  const timer = setInterval(flush, FLUSH_EVERY_MS);
   timer.unref();
+
+  const logger = pino({ level, base: null }, { write });
+  const showsRequests = logger.isLevelEnabled('info');
   return {
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
+    request(line) {
+      if (showsRequests) write(requestText(line));
+    },
     close() {
       clearInterval(timer);
+      flush();
       destination.flushSync();
     },
   };
+}
+
+/**
+ * The line of one request, as pino would write it. It is the one line that each request pays for, and put together
+ * by hand it costs a fifth: 10 % of the throughput of near hits.
+ */
+function requestText(line: RequestLine): string {
+  let text = `{"level":30,"time":${Date.now()},"request_id":"${line.requestId}","route":"${line.route}"`;
+  if (line.client !== undefined) text += `,"client":${JSON.stringify(line.client)}`;
+  if (line.command !== undefined) text += `,"command":"${line.command}"`;
+  if (line.commands !== undefined) text += `,"commands":${line.commands}`;
+  text += `,"outcome":"${line.outcome}"`;
+  if (line.source !== undefined) text += `,"source":"${line.source}"`;
+  if (line.status !== undefined) text += `,"status":${line.status}`;
+  if (line.cause !== undefined) text += `,"cause":${JSON.stringify(line.cause)}`;
+  return `${text},"duration_ms":${line.durationMs.toFixed(3)},"msg":"request"}\n`;
 }

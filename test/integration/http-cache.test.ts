@@ -348,8 +348,8 @@ describe('every answer', () => {
     ]);
     for (const { fields } of lines) {
       expect(fields).toMatchObject({
-        request_id: expect.any(String) as unknown,
-        duration_ms: expect.any(Number) as unknown,
+        requestId: expect.any(String) as unknown,
+        durationMs: expect.any(Number) as unknown,
       });
     }
     expect(JSON.stringify(logged.log.lines)).not.toContain('canary');

@@ -22,5 +22,8 @@ export function createRecordingLog(): RecordingLog {
     info: recorder('info'),
     warn: recorder('warn'),
     error: recorder('error'),
+    request: (line) => {
+      lines.push({ level: 'request', fields: line, message: 'request' });
+    },
   };
 }

@@ -3,6 +3,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type LogLevel, openLog } from '../../src/telemetry/log';
 
+const UNKNOWN = {
+  client: undefined,
+  command: undefined,
+  commands: undefined,
+  source: undefined,
+  status: undefined,
+  cause: undefined,
+};
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'ringcache-log-'));
@@ -44,4 +53,47 @@ it('what is below the level is not written', () => {
     log.error({}, 'error');
   });
   expect(lines.map(({ msg }) => msg)).toEqual(['warn', 'error']);
+});
+
+it('a request’s line has what it is told, as pino writes it, and leaves out what is not known', () => {
+  const bare = { route: 'POST /cache', outcome: 'SUCCESS', durationMs: 1.23456 };
+  const lines = written('info', (log) => {
+    log.request({ ...UNKNOWN, ...bare, requestId: 'r-1' });
+    log.request({
+      ...bare,
+      requestId: 'r-2',
+      client: 'a "client"',
+      command: 'BATCH',
+      commands: 3,
+      source: 'near',
+      status: 200,
+      cause: 'line\nbreak "quoted"',
+    });
+  });
+  const common = {
+    level: 30,
+    time: expect.any(Number),
+    route: 'POST /cache',
+    outcome: 'SUCCESS',
+    msg: 'request',
+  };
+  expect(lines).toEqual([
+    { ...common, request_id: 'r-1', duration_ms: 1.235 },
+    {
+      ...common,
+      request_id: 'r-2',
+      duration_ms: 1.235,
+      client: 'a "client"',
+      command: 'BATCH',
+      commands: 3,
+      source: 'near',
+      status: 200,
+      cause: 'line\nbreak "quoted"',
+    },
+  ]);
+});
+
+it('requests are not told of above the level info', () => {
+  const line = { requestId: 'r', route: 'r', outcome: 'SUCCESS', durationMs: 1 };
+  expect(written('warn', (log) => log.request({ ...UNKNOWN, ...line }))).toEqual([]);
 });

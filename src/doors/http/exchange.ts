@@ -104,22 +104,18 @@ export class Exchange {
   #end(outcome: Outcome, status: number | undefined, cause: string | undefined): void {
     this.#ended = true;
     if (this.#heldBytes > 0) this.door.bodies.release(this.#heldBytes);
-    const durationMs = this.door.clock.now() - this.arrivedMs;
-    this.door.log.info(
-      {
-        request_id: this.requestId,
-        client: this.client,
-        route: this.route,
-        command: this.command,
-        commands: this.commandCount,
-        outcome,
-        source: this.source,
-        status,
-        duration_ms: Math.round(durationMs * 1000) / 1000,
-        cause,
-      },
-      'request',
-    );
+    this.door.log.request({
+      requestId: this.requestId,
+      route: this.route,
+      client: this.client,
+      command: this.command,
+      commands: this.commandCount,
+      outcome,
+      source: this.source,
+      status,
+      durationMs: this.door.clock.now() - this.arrivedMs,
+      cause,
+    });
   }
 
   #hasLongUnreadBody(): boolean {
