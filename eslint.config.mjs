@@ -10,7 +10,7 @@ const LAYERS = {
     packages: ['jsonwebtoken', 'lru-cache', 'node:crypto', 'node:fs', 'node:path', 'node:util'],
   },
   cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
-  redis: { folders: ['lib', 'core'], packages: ['ioredis'] },
+  redis: { folders: ['lib', 'core'], packages: ['ioredis', 'node:net'] },
   engines: { folders: ['lib', 'core', 'redis'], packages: ['hashring', 'lru-cache', 'node:crypto'] },
   telemetry: { folders: ['lib', 'core'], packages: ['pino'] },
   'doors/http': {

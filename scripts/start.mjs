@@ -40,6 +40,7 @@ async function openStore() {
   }
   const { nodes, ports, stop } = await startShard(server.command);
   say(`Redis: master on port ${ports[0]}, replicas on ${ports.slice(1).join(', ')}.`);
+  say(`For npm run rewrap beside this: REDIS_NODES=${nodes}`);
   return { env: { ENGINE: 'ring', REDIS_NODES: nodes }, stop };
 }
 

@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { runClientCommand } from './auth/client-command';
 import type { Config } from './config/config';
-import { ConfigFaults, mergeEnvFile, parseEnv } from './config/env';
+import { ConfigFaults, mergeEnvFile, parseClientsFilePath, parseEnv, type Environment } from './config/env';
 import { rewrap } from './rewrap';
 import { start } from './start';
 import { openLog } from './telemetry/log';
@@ -24,34 +24,34 @@ async function main(words: readonly string[]): Promise<number> {
   // Relative paths in the settings are meant from here, wherever the process was started.
   process.chdir(ROOT);
   const [verb, ...rest] = words;
-  const config = readSettings();
+  const environment = readEnvironment();
   switch (verb) {
     case undefined:
-      return serve(config);
+      return serve(parseEnv(environment));
     case 'client':
       return runClientCommand(rest, {
-        clientsFile: config.clientsFile,
+        clientsFile: parseClientsFilePath(environment),
         wallMs: Date.now,
         print: (line) => console.log(line),
         printError: (line) => console.error(line),
       });
     case 'rewrap':
-      return rewrap(config, { print: (line) => console.log(line), stop: stopSignal() });
+      return rewrap(parseEnv(environment), { print: (line) => console.log(line), stop: stopSignal() });
     default:
       console.error(`Unknown command ${JSON.stringify(verb)}; known are: client, rewrap.`);
       return 2;
   }
 }
 
-/** @throws ConfigFaults */
-function readSettings(): Config {
+/** The environment over `.env`. */
+function readEnvironment(): Environment {
   let file = '';
   try {
     file = readFileSync('.env', 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  return parseEnv(mergeEnvFile(file, process.env));
+  return mergeEnvFile(file, process.env);
 }
 
 async function serve(config: Config): Promise<number> {
@@ -60,8 +60,10 @@ async function serve(config: Config): Promise<number> {
   process.on('exit', () => {
     log.close();
   });
-  process.on('uncaughtExceptionMonitor', (error) => {
-    log.error({ err: error }, 'a fault that nobody caught ends the process');
+  process.on('uncaughtException', (error) => {
+    // The stack and nothing else: errors of libraries carry the arguments they failed on, and those are values.
+    log.error({ stack: error.stack }, 'a fault that nobody caught ends the process');
+    process.exit(1);
   });
   const stop = stopSignal();
   const service = await start(config, log);
@@ -93,6 +95,13 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
+/** What went wrong and, where the system has a word for why, that too: `Cannot read key.pem. (ENOENT)` */
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = (error.cause ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? `${error.message} (${code})` : error.message;
+}
+
 main(process.argv.slice(2)).then(
   (exitCode) => {
     process.exitCode = exitCode;
@@ -102,7 +111,7 @@ main(process.argv.slice(2)).then(
       for (const fault of error.faults) console.error(fault);
       process.exit(2);
     }
-    console.error(error instanceof Error ? error.message : String(error));
+    console.error(sentenceOf(error));
     process.exit(1);
   },
 );

@@ -21,7 +21,8 @@ export async function rewrap(
   }
   if (config.engine.kind === 'memory') {
     io.print(
-      'The memory engine lives in the service itself and keeps nothing after it: there is nothing to rewrap.',
+      'REDIS_NODES is not set, so there is nothing to rewrap: the memory engine keeps its values in the service ' +
+        'alone. For the Redis servers of a running `npm start`, set it to what that has printed.',
     );
     return 2;
   }

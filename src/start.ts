@@ -58,6 +58,7 @@ export async function start(config: Config, log: Log): Promise<Service> {
       clock,
       log,
       encryptionConfigured: cipher !== undefined,
+      maxInFlight: config.http.maxInFlight,
       isDraining: () => listener?.draining === true,
     });
     listener = closers.add(await openListener({ ...config.http, app, clock, log }));

@@ -9,7 +9,7 @@ import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { parseApiKey, type ApiKey } from './api-key';
 import { openClients, type Client, type Clients } from './clients';
-import { LoginThrottle } from './login-throttle';
+import { causeOfRefusal, LoginThrottle } from './login-throttle';
 import { API_KEY_CHARS_MAX, SettingClient } from './setting-client';
 import { TOKEN_CHARS_MAX, tokenRefusal, Tokens, type TokenOptions } from './tokens';
 
@@ -30,18 +30,21 @@ export interface Login {
   readonly expiresInSeconds: number;
   /** Scopes divided by spaces. */
   readonly scope: string;
+  /** The name of who logged in. */
+  readonly client: string;
 }
 
 export interface Access {
   /**
    * A token for the holder of an API key. `address` is the caller's, as the socket names it.
-   * @throws CacheError `unauthenticated`; `throttled` with `retryAfterSeconds` after repeated failures.
+   * @throws CacheError `unauthenticated`; `throttled` with `retryAfterSeconds` after repeated failures. The cause of
+   * both is text for the log.
    */
   login(apiKey: string, address: string): Login;
   /**
    * The principal of a bearer token, with the rights that token and client have in common now. On every request's
    * path: a token seen before costs one look-up.
-   * @throws CacheError `unauthenticated`, the same for every fault.
+   * @throws CacheError `unauthenticated`, the same for every fault but for its cause, text for the log.
    */
   verify(token: string): Principal;
   close(): void;
@@ -84,20 +87,18 @@ class GuardedAccess implements Access {
 
   login(apiKey: string, address: string): Login {
     // Synchronous to the end: no number of logins at the same time gets past the count of failures.
-    this.#throttle.checkAddress(address);
     const presented = apiKey.length > API_KEY_CHARS_MAX ? '' : apiKey;
-    const parsed = parseApiKey(presented);
-    const client = this.#clientOfKey(presented, parsed);
-    if (client === undefined) {
-      this.#throttle.recordFailure(address, parsed?.clientId);
-      throw new CacheError('unauthenticated', 'The API key is not valid.');
+    const key = parseApiKey(presented);
+    const found = key === undefined ? 'unknown key' : this.#clientOfKey(key);
+    if (typeof found !== 'string') return this.#admit(found);
+    this.#throttle.checkAddress(address, key?.clientId);
+    if (this.#settingClient?.hasKey(presented) === true) {
+      this.#throttle.forgive(address);
+      return this.#admit(this.#settingClient.client);
     }
-    this.#throttle.recordSuccess(address);
-    return {
-      accessToken: this.#tokens.issue(client.id, client.scopes),
-      expiresInSeconds: this.#ttlSeconds,
-      scope: client.scopes.join(' '),
-    };
+    this.#throttle.recordFailure(address, key?.clientId);
+    const cause = causeOfRefusal(found, key?.clientId);
+    throw new CacheError('unauthenticated', 'The API key is not valid.', { cause });
   }
 
   verify(token: string): Principal {
@@ -124,7 +125,7 @@ class GuardedAccess implements Access {
     const claims = this.#tokens.verify(token);
     if (this.#clients.isRevoked(claims.tokenId)) throw tokenRefusal('revoked');
     const client = this.#clientOfId(claims.clientId);
-    if (client === undefined) throw tokenRefusal('client');
+    if (client === undefined) throw tokenRefusal('unknown or expired client');
     // Rights are the client's of today, never more than the token was issued with.
     const scopes = claims.scopes.filter((scope) => client.scopes.includes(scope));
     return {
@@ -134,12 +135,21 @@ class GuardedAccess implements Access {
     };
   }
 
-  #clientOfKey(apiKey: string, parsed: ApiKey | undefined): Client | undefined {
-    if (this.#settingClient?.hasKey(apiKey) === true) return this.#settingClient.client;
-    if (parsed === undefined) return undefined;
-    const expected = this.#clients.secretHashOf(parsed.clientId) ?? this.#nobodysHash;
-    const isRight = timingSafeEqual(this.#clients.hash(parsed.secret), expected);
-    return isRight ? this.#clientOfId(parsed.clientId) : undefined;
+  #admit({ id, name, scopes }: Client): Login {
+    return {
+      accessToken: this.#tokens.issue(id, scopes),
+      expiresInSeconds: this.#ttlSeconds,
+      scope: scopes.join(' '),
+      client: name,
+    };
+  }
+
+  /** The named client that the key is right for, or why there is none. */
+  #clientOfKey({ clientId, secret }: ApiKey): Client | 'unknown client' | 'wrong secret' | 'expired client' {
+    const expected = this.#clients.secretHashOf(clientId);
+    const isRight = timingSafeEqual(this.#clients.hash(secret), expected ?? this.#nobodysHash);
+    if (expected === undefined) return 'unknown client';
+    return isRight ? (this.#clientOfId(clientId) ?? 'expired client') : 'wrong secret';
   }
 
   #clientOfId(clientId: string): Client | undefined {

@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util';
 import { SCOPES, type Scope } from '../core/grants';
-import { isClientName, isPrefix, isScope } from './clients-file';
+import { CLIENT_NAME_FORM, isClientName, isPrefix, isScope } from './clients-file';
 
 export const USAGE = `usage: npm run client -- add NAME [--scope read,write,delete,admin] [--prefix P ...] [--expires DAYS]
        npm run client -- list
@@ -76,7 +76,7 @@ function parseOptions(args: readonly string[]) {
 
 function parseName(word: string | undefined): string {
   if (word === undefined) throw new UsageError('The name of the client is missing.');
-  if (!isClientName(word)) throw new UsageError('A name is 1 to 64 of A-Z a-z 0-9 . _ -');
+  if (!isClientName(word)) throw new UsageError(`A name is ${CLIENT_NAME_FORM}.`);
   return word;
 }
 

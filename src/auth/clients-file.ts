@@ -44,7 +44,9 @@ export interface ClientsFile {
 
 const HEX_64_BITS = /^[0-9a-f]{16}$/;
 const HEX_256_BITS = /^[0-9a-f]{64}$/;
-const CLIENT_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+/** `api-key` is taken: so the log calls the client of the setting API_KEY. */
+const CLIENT_NAME = /^(?!api-key$)[A-Za-z0-9._-]{1,64}$/;
+export const CLIENT_NAME_FORM = '1 to 64 of A-Z a-z 0-9 . _ -, and not api-key';
 /** A UUID, as `tokens.ts` gives them out: a client's name that is taken for a token id must be noticed. */
 const TOKEN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** With the flag u, only a surrogate outside a pair is one. It has no UTF-8. */
@@ -97,7 +99,7 @@ function parseClient(value: unknown, path: string): ClientRecord {
   const client = fieldsOf(value, path, fields);
   return {
     id: textOf(client.id, `${path}.id`, HEX_64_BITS, '16 hex digits'),
-    name: textOf(client.name, `${path}.name`, CLIENT_NAME, '1 to 64 of A-Z a-z 0-9 . _ -'),
+    name: textOf(client.name, `${path}.name`, CLIENT_NAME, CLIENT_NAME_FORM),
     hash: textOf(client.hash, `${path}.hash`, HEX_256_BITS, '64 hex digits'),
     scopes: arrayOf(client.scopes, `${path}.scopes`, (scope, at) => {
       check(isScope(scope), at, `one of ${SCOPES.join(', ')}`);

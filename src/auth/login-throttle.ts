@@ -2,10 +2,10 @@
  * Slows down whoever tries API keys. Failures are counted per network address and per client id; five are free, then
  * each one costs a wait of 1, 2, 4 … 60 seconds, until a quarter of an hour without a failure.
  *
- * An address that has to wait is refused whatever it brings. A client id that has to wait only turns wrong keys
- * away: ids are no secret, so if it held back the right key too, anybody could lock anybody out by guessing at his
- * id. The right key needs no such protection, since 256 random bits are not guessed at any speed. For the same
- * reason a key that names no client id (the setting API_KEY is one) counts for the address only.
+ * No wait holds back the right key of a named client. Its 256 random bits are not guessed at any speed, so there is
+ * nothing to protect, and whoever shares an address with it, or knows its id, which is no secret, could lock it out
+ * by failing. What can be guessed is API_KEY, since people choose it: to that, as to every wrong key, an address that
+ * has to wait is closed. A key that names no client id (API_KEY is one) counts for the address only.
  */
 import { LRUCache } from 'lru-cache';
 import { CacheError } from '../core/errors';
@@ -26,29 +26,42 @@ export class LoginThrottle {
     this.#clients = new FailureBuckets(clock);
   }
 
-  /** @throws CacheError `throttled` while the address has to wait. */
-  checkAddress(address: string): void {
-    checkWait(this.#addresses.waitMs(networkOf(address)));
+  /**
+   * `clientId` is the one that the key named, known or not; it is for the log.
+   * @throws CacheError `throttled` while the address has to wait.
+   */
+  checkAddress(address: string, clientId: string | undefined): void {
+    checkWait(this.#addresses.waitMs(networkOf(address)), causeOfRefusal('address has to wait', clientId));
   }
 
   /**
-   * Counts a failed login; `clientId` is the one that the key named, known or not.
+   * Counts a failed login; `clientId` as above.
    * @throws CacheError `throttled` when the client id has to wait already; that failure does not prolong its wait.
    */
   recordFailure(address: string, clientId: string | undefined): void {
     this.#addresses.add(networkOf(address));
     if (clientId === undefined) return;
-    checkWait(this.#clients.waitMs(clientId));
+    checkWait(this.#clients.waitMs(clientId), causeOfRefusal('client has to wait', clientId));
     this.#clients.add(clientId);
   }
 
   /**
-   * Forgives the address its failures, so that one stale key does not lock out all who share its address behind a
-   * proxy. Whoever holds a good key can forgive himself this way: against him stands the length of the others.
+   * Forgives the address its failures, after a login with API_KEY: so somebody's stale key behind the same proxy
+   * does not make its holder wait again each time. A login with another key must not forgive anything, or
+   *
+   *   1. the holder of any named client's key guesses at API_KEY five times,
+   *   2. logs in with his own key, which forgives him, and goes on with 1.
+   *
+   * The holder of API_KEY has nothing left to guess. A stranger at his address gains five guesses a login of his.
    */
-  recordSuccess(address: string): void {
+  forgive(address: string): void {
     this.#addresses.clear(networkOf(address));
   }
+}
+
+/** Why a login was refused, in words for the log; a client id is no secret. */
+export function causeOfRefusal(reason: string, clientId: string | undefined): string {
+  return clientId === undefined ? reason : `${reason}, client id ${clientId}`;
 }
 
 interface Bucket {
@@ -94,9 +107,10 @@ class FailureBuckets {
   }
 }
 
-function checkWait(waitMs: number): void {
+function checkWait(waitMs: number, cause: string): void {
   if (waitMs <= 0) return;
   throw new CacheError('throttled', 'Too many failed logins; try again later.', {
+    cause,
     retryAfterSeconds: Math.ceil(waitMs / 1000),
   });
 }

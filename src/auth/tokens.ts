@@ -46,12 +46,13 @@ export interface TokenClaims {
   readonly refusedAtMs: number;
 }
 
-/** Why a token was refused, for the log; never a part of the token. */
-export type RefusalReason = 'length' | 'header' | 'claims' | 'signature or time' | 'revoked' | 'client';
+/** Why a token was refused; never a part of the token. */
+export type RefusalReason =
+  'length' | 'header' | 'claims' | 'signature or time' | 'revoked' | 'unknown or expired client';
 
-/** The one refusal of every bad token, so that an answer never tells what was wrong with it. */
+/** The one refusal of every bad token: only the log hears what was wrong with it, an answer never does. */
 export function tokenRefusal(reason: RefusalReason): CacheError {
-  return new CacheError('unauthenticated', 'The bearer token is not valid.', { cause: reason });
+  return new CacheError('unauthenticated', 'The bearer token is not valid.', { cause: `token: ${reason}` });
 }
 
 export class Tokens {

@@ -37,6 +37,11 @@ export function parseEnv(environment: Environment): Config {
   return configOf(values);
 }
 
+/** `CLIENTS_FILE`, for the tool that needs no other setting, whatever is wrong with those. */
+export function parseClientsFilePath(environment: Environment): string {
+  return parseSettings({ CLIENTS_FILE: environment['CLIENTS_FILE'] }, []).CLIENTS_FILE;
+}
+
 function isSet(environment: Environment, name: SettingName): boolean {
   return (environment[name] ?? '') !== '';
 }

@@ -69,10 +69,13 @@ export function secretParser(bytesMin: number): Parser<string> {
   };
 }
 
-/** At least 24 characters; more is not asked, since whoever sets it also chooses who may know it. */
+/**
+ * At least 24 characters; more is not asked, since whoever sets it also chooses who may know it. At most so many
+ * UTF-16 units as a login takes (`auth/setting-client.ts`): a longer key could never log in.
+ */
 export const parseApiKey: Parser<string> = (text) => {
-  if (Array.from(text).length >= 24) return text;
-  throw new Refused(['must be at least 24 characters long']);
+  if (Array.from(text).length >= 24 && text.length <= 4096) return text;
+  throw new Refused(['must be 24 to 4,096 characters long']);
 };
 
 export interface EncryptionKey {

@@ -76,7 +76,7 @@ export const SETTINGS = {
     secretParser(32),
   ),
   JWT_TTL_SECONDS: setting('900', 'life of a token in seconds', integerParser(1, 30 * DAY_SECONDS)),
-  API_KEY: optional('key of a single client with all rights, at least 24 characters', parseApiKey),
+  API_KEY: optional('key of a single client with all rights, 24 to 4,096 characters', parseApiKey),
   CLIENTS_FILE: setting(
     'clients.json',
     'named clients with their rights, kept by `npm run client`; changes are taken up within 1 s',

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../lib/clock';
 import { SingleFlight } from '../lib/single-flight';
-import { BatchReplies } from './batch-replies';
+import { BatchReplies, doesNotFit } from './batch-replies';
 import type { Command, DeleteCommand, Key, ReadCommand, Reply, Source, Value, WriteCommand } from './command';
 import { CacheError, toCacheError } from './errors';
 import type { Principal, Scope } from './grants';
@@ -70,12 +70,6 @@ const SCOPE_OF = { READ: 'read', WRITE: 'write', DELETE: 'delete' } as const sat
   Scope
 >;
 
-/**
- * Commands of one batch that are at work together. It bounds what one batch can make the engine bring at once; four
- * windows in a row are as good as one for the longest batch.
- */
-const BATCH_WINDOW = 250;
-
 export class Cache implements CacheService {
   readonly #options: CacheOptions;
   readonly #engine: Engine;
@@ -121,7 +115,8 @@ export class Cache implements CacheService {
   ): readonly Reply[] | Promise<readonly Reply[]> {
     while (replies.list.length < commands.length) {
       const begin = replies.list.length;
-      const window = this.#executeWindow(principal, commands.slice(begin, begin + BATCH_WINDOW), deadlineMs);
+      const next = commands.slice(begin, begin + replies.nextWindow);
+      const window = this.#executeWindow(principal, next, deadlineMs, replies.isFull);
       if (window instanceof Promise) {
         return window.then((settled) => {
           replies.add(settled);
@@ -137,11 +132,16 @@ export class Cache implements CacheService {
     principal: Principal,
     commands: readonly Command[],
     deadlineMs: number,
+    isFull: boolean,
   ): readonly Reply[] | Promise<readonly Reply[]> {
     const replies: (Reply | Promise<Reply>)[] = [];
     /** The last unfinished command of each key: the next one on that key starts when it has settled. */
     const unfinished = new Map<Key, Promise<Reply>>();
     for (const command of commands) {
+      if (isFull && command.command === 'READ') {
+        replies.push(doesNotFit());
+        continue;
+      }
       const before = unfinished.get(command.key);
       const reply =
         before === undefined
@@ -188,12 +188,25 @@ export class Cache implements CacheService {
     try {
       const fetched =
         command.consistency === 'eventual'
-          ? await this.#flights.join(command.key, () => this.#fetchAndFill(command, deadlineMs))
+          ? await this.#board(command, deadlineMs)
           : this.#decode(command.key, await this.#ask(command, false, deadlineMs));
       if (fetched === undefined) return { command: 'READ', status: 'NOT_FOUND' };
       return { command: 'READ', status: 'SUCCESS', value: fetched.value, source: fetched.source };
     } catch (error) {
       return failed(command, error);
+    }
+  }
+
+  /** The flight under way for the key, or a new one. */
+  async #board(command: ReadCommand, deadlineMs: number): Promise<Fetched | undefined> {
+    const depart = (): Promise<Fetched | undefined> => this.#fetchAndFill(command, deadlineMs);
+    try {
+      return await this.#flights.join(command.key, depart);
+    } catch (error) {
+      // A flight has the deadline of whoever departed first. Who boarded late may have time for another one.
+      const isEarly = this.#options.clock.now() < deadlineMs;
+      if (!(error instanceof CacheError && error.code === 'timeout' && isEarly)) throw error;
+      return this.#flights.join(command.key, depart);
     }
   }
 

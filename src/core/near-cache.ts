@@ -13,7 +13,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../lib/clock';
-import type { Key, Value } from './command';
+import { Json, type Key, type Value } from './command';
 import { valueBytes } from './value';
 
 interface Entry {
@@ -53,6 +53,13 @@ export interface NearCacheStatus {
  */
 const ENTRY_OVERHEAD_BYTES = 250;
 
+/** V8 stores text of which any character is beyond Latin-1 in two bytes each. */
+function heapBytes(value: Value): number {
+  const text = value instanceof Json ? value.text : value;
+  const bytes = valueBytes(value);
+  return typeof text === 'string' && bytes !== text.length ? Math.max(bytes, 2 * text.length) : bytes;
+}
+
 export class NearCache {
   readonly enabled: boolean;
   readonly #options: NearCacheOptions;
@@ -72,7 +79,7 @@ export class NearCache {
       ? new LRUCache<Key, Entry>({
           max: options.entries,
           maxSize: options.bytes,
-          sizeCalculation: (entry, key) => key.length + valueBytes(entry.value) + ENTRY_OVERHEAD_BYTES,
+          sizeCalculation: (entry, key) => key.length + heapBytes(entry.value) + ENTRY_OVERHEAD_BYTES,
           // An entry larger than the whole cache is not kept, and evicts nothing.
           maxEntrySize: options.bytes,
           dispose: (_entry, _key, reason) => {

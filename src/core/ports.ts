@@ -96,8 +96,8 @@ export interface Cipher {
 }
 
 /**
- * One request as the log tells of it. All but `client` and `cause` are words of ours that need no escaping; none is
- * ever a value, a token or a key.
+ * One request as the log tells of it. All but `client`, `address` and `cause` are words of ours that need no
+ * escaping; none is ever a value, a token or a key.
  */
 export interface RequestLine {
   readonly requestId: string;
@@ -105,6 +105,8 @@ export interface RequestLine {
   readonly route: string;
   /** Who asked; undefined before that is known. */
   readonly client: string | undefined;
+  /** Where a login came from; undefined for all other requests. */
+  readonly address: string | undefined;
   readonly command: Command['command'] | 'BATCH' | undefined;
   /** How many commands a batch has. */
   readonly commands: number | undefined;
@@ -114,6 +116,7 @@ export interface RequestLine {
   /** Of HTTP; undefined where nobody was there to get the answer. */
   readonly status: number | undefined;
   readonly durationMs: number;
+  /** Why it failed, where the caller is not told. */
   readonly cause: string | undefined;
 }
 

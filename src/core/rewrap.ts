@@ -55,6 +55,8 @@ export interface RewrapReport {
   readonly unreadable: number;
   /** Records that somebody else wrote, under an old key, between each of our reads and its replace. */
   readonly contended: number;
+  /** Keys with more bytes than this configuration lets a value have: not looked into. */
+  readonly tooLarge: number;
   /** Keys whose node gave no answer in time, or refused. */
   readonly failed: number;
   /** Records left under each key id that was met, the sealing one included; 0 when all of them were rewrapped. */
@@ -69,6 +71,7 @@ class Tally implements RewrapReport {
   plain = 0;
   unreadable = 0;
   contended = 0;
+  tooLarge = 0;
   failed = 0;
   readonly byKeyId = new Map<string, KeyUse>();
   complete = false;
@@ -124,8 +127,9 @@ async function rewrapKey(deps: RewrapDeps, key: Key, tally: Tally): Promise<void
     await tryRewrap(deps, key, tally);
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
-    // Something that is not a string lies there, a Redis list perhaps, or is larger than any value: not ours, and nothing a key has sealed.
-    if (error.code === 'corrupt_value' || error.code === 'too_large') tally.plain++;
+    // Something that is not a string lies there, a Redis list perhaps: not ours, and nothing a key has sealed.
+    if (error.code === 'corrupt_value') tally.plain++;
+    else if (error.code === 'too_large') tally.tooLarge++;
     else tally.failed++;
   }
 }
@@ -196,8 +200,13 @@ export function formatRewrapReport(report: RewrapReport): string[] {
   }
   if (report.contended > 0) lines.push(`Written by others all the while, run again: ${report.contended}`);
   if (report.failed > 0) lines.push(`Their node did not answer or refused, run again: ${report.failed}`);
+  if (report.tooLarge > 0) {
+    lines.push(
+      `Longer than VALUE_BYTES_MAX allows, not looked into: ${report.tooLarge}. Raise it and run again.`,
+    );
+  }
   if (!report.complete) lines.push('Stopped before the end. Run again to go on; what is done is skipped.');
-  if (report.complete && report.contended + report.failed === 0) {
+  if (report.complete && report.contended + report.failed + report.tooLarge === 0) {
     lines.push(
       'A key with 0 records, or not listed here, can be dropped from ENCRYPTION_KEYS once no gateway seals with it.',
       'A gateway that was started with another first key still does: restart it, then run this again.',

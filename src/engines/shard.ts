@@ -6,13 +6,13 @@ import type { Ack, Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import type { Found, Log, NodeStatus, ReadOptions, ShardStatus, WriteOptions } from '../core/ports';
 import type { Clock } from '../lib/clock';
+import { withDeadline } from '../lib/deadline';
 import type { NodeAddress } from '../redis/client';
 import {
   deleteKey,
   getLife,
   getValue,
   getValueAndLife,
-  masterOffset,
   replaceValue,
   scanPage,
   setValue,
@@ -42,8 +42,8 @@ export interface ShardOptions {
   readonly log: Log;
 }
 
-/** A replica that has not answered by then is passed over for the next node; a healthy one takes under 1 ms. */
-const REPLICA_WAIT_MS_MAX = 250;
+/** A replica that is silent for so long is passed over for the next node; a healthy one takes under 1 ms. */
+const REPLICA_SILENCE_MS_MAX = 250;
 /** How soon after a write the replicas are asked how far they are, and how rarely at most while they lag. */
 const CATCH_UP_MS_MIN = 10;
 const CATCH_UP_MS_MAX = 160;
@@ -57,9 +57,8 @@ export class Shard {
   readonly #clock: Clock;
   readonly #bytesMax: number;
   #catchUpTimer: NodeJS.Timeout | undefined;
-  /** The ROLE that goes out behind the writes of this turn of the event loop. */
-  #offsetBehind: Promise<number> | undefined;
-  readonly #confirming: ConfirmingConnection;
+  /** One for each number of replicas, since a WAIT for two would hold up those that need only one. */
+  readonly #confirming: Readonly<Record<Exclude<Ack, 0>, ConfirmingConnection>>;
   #closed = false;
 
   constructor(config: ShardConfig, options: ShardOptions) {
@@ -67,17 +66,26 @@ export class Shard {
     this.name = config.name;
     this.#clock = clock;
     this.#bytesMax = options.storedBytesMax;
-    const open = (address: NodeAddress, onChange: () => void): RedisNode =>
-      new RedisNode(address, { clock, onChange, log: options.log });
-    this.#master = open(config.master, () => {
-      if (this.#master.replication !== undefined) this.#marks.observeMaster(this.#master.replication);
+    const deps = { clock, log: options.log };
+    this.#master = new RedisNode(config.master, {
+      ...deps,
+      onLearned: (replication) => {
+        this.#marks.observeMaster(replication);
+      },
     });
-    this.#confirming = new ConfirmingConnection(config.master);
-    this.#replicas = config.replicas.map((address) =>
-      open(address, () => {
-        this.#settle();
-      }),
+    this.#replicas = config.replicas.map(
+      (address) =>
+        new RedisNode(address, {
+          ...deps,
+          onLearned: () => {
+            this.#settle();
+          },
+        }),
     );
+    this.#confirming = {
+      1: new ConfirmingConnection(config.master, 1, clock),
+      2: new ConfirmingConnection(config.master, 2, clock),
+    };
     if (options.readFrom === 'replica' && config.replicas.length > 0) {
       const names = config.replicas.map((_, index) => `replica-${index}`);
       this.#replicaRing = new HashRing(names, 'ketama');
@@ -90,9 +98,7 @@ export class Shard {
   }
 
   async read(key: Key, point: Point, options: ReadOptions): Promise<Found | undefined> {
-    if (options.consistency !== 'eventual') {
-      return this.#get(this.#master, key, options.withLife, options.deadlineMs - this.#clock.now());
-    }
+    if (options.consistency !== 'eventual') return this.#get(this.#master, key, options);
     const tried: RedisNode[] = [];
     let failure: CacheError | undefined;
     let asked = false;
@@ -103,15 +109,12 @@ export class Shard {
         if (asked) throw failure ?? unreachable();
         // The master is away and no replica is known to have the key's last write: it may have it by now.
         asked = true;
-        await this.#askReplicas();
+        await this.#askReplicas(options.deadlineMs - this.#clock.now());
         continue;
       }
       tried.push(node);
-      const leftMs = options.deadlineMs - this.#clock.now();
-      // A first attempt is short, so that a frozen replica costs a fraction of the deadline, not all of it.
-      const waitMs = node === this.#master ? leftMs : Math.min(REPLICA_WAIT_MS_MAX, leftMs / 2);
       try {
-        return await this.#get(node, key, options.withLife, waitMs);
+        return await this.#get(node, key, options);
       } catch (thrown) {
         failure = translateRedisError(thrown);
         if (!isNodeTrouble(failure) || this.#clock.now() >= options.deadlineMs) throw failure;
@@ -133,7 +136,7 @@ export class Shard {
 
   /** The key's remaining life on the master in ms; Infinity: no expiry; undefined: absent. */
   life(key: Key, deadlineMs: number): Promise<number | undefined> {
-    return this.#master.run(deadlineMs - this.#clock.now(), getLife(key));
+    return this.#master.run(getLife(key), deadlineMs);
   }
 
   /** The node that an eventual read of the key would ask first; undefined when none can be asked. */
@@ -144,7 +147,7 @@ export class Shard {
   async *scan(): AsyncGenerator<readonly Buffer[]> {
     let cursor = '0';
     do {
-      const [next, keys] = await this.#master.run(SCAN_WAIT_MS, scanPage(cursor));
+      const [next, keys] = await this.#master.run(scanPage(cursor), this.#clock.now() + SCAN_WAIT_MS);
       cursor = next;
       yield keys;
     } while (cursor !== '0');
@@ -186,7 +189,7 @@ export class Shard {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#catchUpTimer);
-    this.#confirming.close();
+    for (const connection of Object.values(this.#confirming)) connection.close();
     this.#master.close();
     for (const replica of this.#replicas) replica.close();
   }
@@ -218,14 +221,21 @@ export class Shard {
     return this.#masterUsable() && !tried.includes(this.#master) ? this.#master : cutOff;
   }
 
-  async #get(node: RedisNode, key: Key, withLife: boolean, waitMs: number): Promise<Found | undefined> {
+  async #get(node: RedisNode, key: Key, options: ReadOptions): Promise<Found | undefined> {
     const askedAtMs = this.#clock.now();
-    const source = node === this.#master ? 'master' : 'replica';
+    const isMaster = node === this.#master;
+    // A silent replica costs a fraction of the deadline, not all of it; behind the master there is nobody to ask.
+    const silenceMs = isMaster ? Infinity : REPLICA_SILENCE_MS_MAX;
     let bytes: Buffer | null;
     let remainingMs: number | undefined;
-    if (withLife) [bytes, remainingMs] = await node.run(waitMs, getValueAndLife(key, this.#bytesMax));
-    else bytes = await node.run(waitMs, getValue(key, this.#bytesMax));
-    return bytes === null ? undefined : { bytes, remainingMs, askedAtMs, source };
+    if (options.withLife) {
+      const command = getValueAndLife(key, this.#bytesMax);
+      [bytes, remainingMs] = await node.run(command, options.deadlineMs, silenceMs);
+    } else {
+      bytes = await node.run(getValue(key, this.#bytesMax), options.deadlineMs, silenceMs);
+    }
+    if (bytes === null) return undefined;
+    return { bytes, remainingMs, askedAtMs, source: isMaster ? 'master' : 'replica' };
   }
 
   /** Sends a change to the master and marks its key before the caller hears of it. */
@@ -236,45 +246,17 @@ export class Shard {
   ): Promise<T> {
     // A master that does not answer is not given work that might be done much later.
     if (!this.#masterUsable()) throw unreachable();
-    const leftMs = options.deadlineMs - this.#clock.now();
-    if (options.ack !== 0) return this.#changeConfirmed(key, options.ack, leftMs, change);
-    if (this.#replicaRing === undefined) return this.#master.run(leftMs, change);
-    const offset = this.#offsetAfterThisTurn(leftMs);
-    const reply = await this.#master.run(leftMs, change);
-    this.#mark(key, await offset);
-    return reply;
-  }
-
-  /**
-   * An offset of the replication stream behind every write that this turn of the event loop has sent or will send.
-   *
-   * ioredis sends what one turn collects as one pipeline, from a `setImmediate` that its first command schedules.
-   * Ours is scheduled before that command, so the ROLE joins the same pipeline behind the writes: it costs one
-   * command for all of them, and no round trip.
-   */
-  #offsetAfterThisTurn(waitMs: number): Promise<number> {
-    this.#offsetBehind ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#offsetBehind = undefined;
-        this.#master.run(waitMs, masterOffset()).then(resolve, () => {
-          resolve(Infinity);
-        });
-      });
-    });
-    return this.#offsetBehind;
-  }
-
-  /** As `#change`, and a success only if so many replicas have confirmed it in time. */
-  async #changeConfirmed<T>(key: Key, ack: number, leftMs: number, change: RedisCommand<T>): Promise<T> {
-    try {
-      const { reply, offset } = await this.#confirming.run(change, ack, leftMs);
-      this.#mark(key, offset);
-      return reply;
-    } catch (error) {
-      // It may stand on the master, and the caller was told so: let its reads see that rather than the past.
+    const { ack, deadlineMs } = options;
+    if (ack !== 0) {
+      const reply = await this.#confirming[ack].run(change, deadlineMs);
+      // Made on another connection: what the main one learns from now on is later than that.
       this.#mark(key, Infinity);
-      throw error;
+      return reply;
     }
+    if (this.#replicaRing === undefined) return this.#master.run(change, deadlineMs);
+    const { reply, offset } = await this.#master.change(change, deadlineMs);
+    this.#mark(key, offset);
+    return reply;
   }
 
   #mark(key: Key, offset: number): void {
@@ -290,16 +272,17 @@ export class Shard {
   /** Asks the replicas how far they are until no mark is left, ever more rarely while that does not help. */
   async #catchUp(waitedMs: number): Promise<void> {
     const floor = this.#marks.floor;
-    await this.#askReplicas();
+    await this.#askReplicas(CATCH_UP_MS_MAX);
     if (this.#closed) return;
     const helped = this.#marks.floor > floor;
     const nextMs = helped ? CATCH_UP_MS_MIN : Math.min(waitedMs * 2, CATCH_UP_MS_MAX);
     this.#catchUpTimer = this.#marks.pending ? this.#catchUpAfter(nextMs) : undefined;
   }
 
-  /** Ends within the time of one probe. */
-  async #askReplicas(): Promise<void> {
-    await Promise.all(this.#replicas.map((replica) => replica.probe()));
+  /** Those that answer at all are asked; one that does not is asked at its own pace, and nobody waits for it. */
+  async #askReplicas(waitMs: number): Promise<void> {
+    const answers = this.#replicas.filter((replica) => replica.usable).map((replica) => replica.probe());
+    await withDeadline(Promise.all(answers), waitMs, unreachable).catch(() => undefined);
   }
 
   #settle(): void {

@@ -21,7 +21,7 @@ import type { Replication } from '../redis/replication';
 const MARKS_MAX = 65_536;
 
 export class WriteMarks {
-  /** `Infinity`: the offset is not known yet. */
+  /** In the order of the last write of each key, and so of the offsets. `Infinity`: not known yet. */
   readonly #marks = new Map<Key, number>();
   /** The keys whose offset is not known yet. */
   readonly #unplaced = new Set<Key>();
@@ -71,7 +71,9 @@ export class WriteMarks {
   mark(key: Key, offset: number): void {
     if (offset === Infinity) this.#unplaced.add(key);
     else this.#highest = Math.max(this.#highest, offset);
-    this.#marks.set(key, Math.max(offset, this.#marks.get(key) ?? 0));
+    const before = this.#marks.get(key) ?? 0;
+    this.#marks.delete(key);
+    this.#marks.set(key, Math.max(offset, before));
     if (this.#marks.size <= this.#marksMax) return;
     // Of what has no offset yet only the master can answer; it says so with its next probe, half a second away.
     this.#floor = this.#unplaced.size > 0 ? Infinity : this.#highest;
@@ -97,7 +99,9 @@ export class WriteMarks {
     let common = Infinity;
     for (const { offset } of replicas) common = Math.min(common, offset);
     for (const [key, offset] of this.#marks) {
-      if (offset > common) continue;
+      if (offset === Infinity) continue;
+      // The marks stand in the order of their writes, so what follows is later still.
+      if (offset > common) break;
       this.#marks.delete(key);
       this.#floor = Math.max(this.#floor, offset);
     }

@@ -1,12 +1,14 @@
 /**
- * The only `new Redis` of the house, set so that a command is sent once or not at all, and none waits for ever:
+ * The only `new Redis` of the house, set so that a command is sent once, now, or not at all:
  *
  * - no offline queue: a command for a node that is away fails at once. ioredis would otherwise still send it later,
- *   after its caller was told that it had timed out.
+ *   after its caller was told that it had timed out. No automatic pipelining either, which queues in the same way
+ *   behind a node that is slow (`redis-node.ts`).
  * - no automatic resend after a reconnect: it ran an INCR twice.
- * - `maxRetriesPerRequest: 0` and a command timeout: with resend off, the promises of a lost connection would
- *   otherwise never settle. Callers put deadlines of their own before that.
+ * - `maxRetriesPerRequest: 0`: whatever was under way when a connection ends is rejected then. Each caller has a
+ *   deadline of its own before that, and a silent connection is ended by us; so no command needs a timer of ioredis.
  */
+import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
 import { REPLACE_VALUE_SCRIPT } from './commands';
 
@@ -19,25 +21,21 @@ export interface NodeAddress {
 }
 
 const CONNECT_TIMEOUT_MS = 1000;
-/** A backstop behind the deadlines of the callers; it also frees ioredis's pipeline of a node that froze. */
-const COMMAND_TIMEOUT_MS = 3000;
 /** How long a closing connection waits for the other end's goodbye; a frozen node says none. */
 const DISCONNECT_TIMEOUT_MS = 100;
 /** A node that comes back is found within a quarter of a second. */
 const RECONNECT_MS_MAX = 250;
 
-/**
- * A client that is not yet connected. `pipelining` collects the commands of one turn of the event loop into one
- * packet; a connection that blocks on purpose (WAIT) does without.
- */
-export function createClient(address: NodeAddress, options: { pipelining: boolean }): Redis {
+/** A client that is not yet connected. */
+export function createClient(address: NodeAddress): Redis {
   return new Redis({
     host: address.host,
     port: address.port,
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(address.password === undefined ? {} : { password: address.password }),
-    // Node verifies the certificate against the host by itself; NODE_EXTRA_CA_CERTS names a private authority.
-    ...(address.tls ? { tls: {} } : {}),
+    // Node verifies the certificate against the host by itself; a name is told to the server too, which may have
+    // several certificates. NODE_EXTRA_CA_CERTS names a private authority.
+    ...(address.tls ? { tls: isIP(address.host) === 0 ? { servername: address.host } : {} } : {}),
     lazyConnect: true,
     protocol: 2,
     connectionName: 'ringcache',
@@ -48,10 +46,8 @@ export function createClient(address: NodeAddress, options: { pipelining: boolea
     maxLoadingRetryTime: RECONNECT_MS_MAX,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
     keepAlive: 10_000,
     retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 8), RECONNECT_MS_MAX),
-    enableAutoPipelining: options.pipelining,
     scripts: { replaceValue: { lua: REPLACE_VALUE_SCRIPT, numberOfKeys: 1 } },
   });
 }

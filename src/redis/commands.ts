@@ -16,8 +16,7 @@ export function getValue(key: Key, bytesMax: number): RedisCommand<Buffer | null
   const name = keyArgument(key);
   return async (client) => {
     const bytes = checkedSize(await client.getrangeBuffer(name, 0, bytesMax), bytesMax);
-    // GETRANGE gives nothing for an absent key and for an empty value; only GET tells which, in one step.
-    return bytes.length > 0 ? bytes : client.getBuffer(name);
+    return bytes.length > 0 ? bytes : getEmptyOrAbsent(client, name, bytesMax);
   };
 }
 
@@ -32,15 +31,30 @@ export function getValueAndLife(
 ): RedisCommand<readonly [Buffer | null, number | undefined]> {
   const name = keyArgument(key);
   return async (client) => {
-    const [value, lifeMs] = await Promise.all([
+    const [start, lifeMs] = await Promise.all([
       client.getrangeBuffer(name, 0, bytesMax),
       client.pttl(name).then(lifeOf),
     ]);
-    const bytes = checkedSize(value, bytesMax);
+    const bytes = checkedSize(start, bytesMax);
     // No life: the key was absent when that was asked, so a miss needs no second trip.
     if (bytes.length > 0 || lifeMs === undefined) return [bytes.length > 0 ? bytes : null, lifeMs];
-    return [await client.getBuffer(name), lifeMs];
+    const value = await getEmptyOrAbsent(client, name, bytesMax);
+    // The life is of what was there before: it holds for nothing but the empty value.
+    return [value, value?.length === 0 ? lifeMs : undefined];
   };
+}
+
+/**
+ * GETRANGE gives nothing for an absent key and for an empty value alike; only GET tells which, in one step. If a
+ * value has come in between, it is that.
+ */
+async function getEmptyOrAbsent(
+  client: Redis,
+  name: string | Buffer,
+  bytesMax: number,
+): Promise<Buffer | null> {
+  const bytes = await client.getBuffer(name);
+  return bytes === null ? null : checkedSize(bytes, bytesMax);
 }
 
 /** GETRANGE counts from 0 and includes its end, so it was asked for one byte more than may come. */

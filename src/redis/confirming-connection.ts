@@ -1,82 +1,162 @@
 /**
- * Changes that must reach replicas before they count (`ack`). Redis's WAIT speaks of what its own connection wrote
- * and blocks that connection meanwhile, so these changes have one of their own: nobody else waits behind them.
+ * Changes that so many replicas must confirm before they count (`ack`). Redis's WAIT speaks of what its own
+ * connection wrote, and blocks that connection meanwhile: what is sent behind it is carried out when it ends,
+ * perhaps long after its caller was told that it had failed:
+ *
+ *   1. WRITE K=old is sent behind a WAIT that takes long; its deadline passes, its caller is told `unavailable`
+ *   2. WRITE K=new succeeds on another connection
+ *   3. the WAIT ends, and Redis carries out K=old: an acked write is undone
+ *
+ * So nothing is ever sent behind a WAIT. Changes come in groups: while a group is being confirmed the next one
+ * gathers here, and of that only those are sent whose deadline has not passed. When an answer does not come in time
+ * the connection is given up, and with it whatever it may still carry.
  */
 import type { Redis } from 'ioredis';
 import { CacheError } from '../core/errors';
+import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, type NodeAddress } from './client';
-import { masterOffset, waitForReplicas, type RedisCommand } from './commands';
+import { waitForReplicas, type RedisCommand } from './commands';
 import { translateRedisError } from './redis-errors';
 
 /** Kept back from the deadline, so that WAIT's answer arrives before our own patience ends. */
 const MARGIN_MS = 50;
 
+/** A change that waits for its group. */
+interface Candidate {
+  readonly deadlineMs: number;
+  /** Sends it; the group waits for the promise, which never rejects. */
+  send(client: Redis): Promise<void>;
+  refuse(error: CacheError): void;
+  /** So many replicas have what was sent. */
+  confirm(replicas: number): void;
+}
+
 export class ConfirmingConnection {
   readonly #address: NodeAddress;
+  readonly #replicas: number;
+  readonly #clock: Clock;
   #client: Redis | undefined;
+  #candidates: Candidate[] = [];
+  #isBusy = false;
 
-  /** Connects when first used. */
-  constructor(address: NodeAddress) {
+  /** Connects when first used. `replicas`: how many must confirm each change. */
+  constructor(address: NodeAddress, replicas: number, clock: Clock) {
     this.#address = address;
+    this.#replicas = replicas;
+    this.#clock = clock;
   }
 
   /**
-   * Runs the change and waits for `replicas` confirmations. Gives the change's reply and an offset of the
-   * replication stream with the change in it.
-   * @throws CacheError `unavailable` when too few confirmed in time; the change may stand then.
+   * Runs the change and waits for its confirmations.
+   * @throws CacheError `unavailable` when too few came by `deadlineMs`; the message says whether the change may stand.
    */
-  async run<T>(
-    change: RedisCommand<T>,
-    replicas: number,
-    waitMs: number,
-  ): Promise<{ readonly reply: T; readonly offset: number }> {
-    const client = (this.#client ??= this.#open());
-    try {
-      if (client.status !== 'ready') await withDeadline(ready(client), waitMs, tooFew);
-      // Sent in one turn and carried out in this order: without pipelining nothing can part them.
-      const sent = Promise.all([
-        change(client),
-        masterOffset()(client),
-        waitForReplicas(replicas, Math.max(1, Math.floor(waitMs - MARGIN_MS)))(client),
-      ]);
-      const [reply, offset, confirmed] = await withDeadline(sent, waitMs, tooFew);
-      if (confirmed < replicas) throw tooFew();
-      return { reply, offset };
-    } catch (thrown) {
-      throw translateRedisError(thrown);
-    }
+  run<T>(change: RedisCommand<T>, deadlineMs: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let outcome: { readonly reply: T } | { readonly error: CacheError } | undefined;
+      this.#candidates.push({
+        deadlineMs,
+        send: (client) =>
+          change(client).then(
+            (reply) => void (outcome = { reply }),
+            (error: unknown) => void (outcome = { error: translateRedisError(error) }),
+          ),
+        refuse: reject,
+        confirm: (replicas) => {
+          if (outcome === undefined || replicas < this.#replicas) reject(tooFew());
+          else if ('error' in outcome) reject(outcome.error);
+          else resolve(outcome.reply);
+        },
+      });
+      if (this.#isBusy) return;
+      this.#isBusy = true;
+      // The changes of one turn of the event loop are one group.
+      setImmediate(() => void this.#confirmGroups());
+    });
   }
 
   close(): void {
     this.#client?.disconnect();
   }
 
+  /** One group after the other until none waits. Never rejects. */
+  async #confirmGroups(): Promise<void> {
+    while (this.#candidates.length > 0) {
+      const client = await this.#connected(earliestOf(this.#candidates));
+      const stillTimely = this.#clock.now() + MARGIN_MS;
+      const group: Candidate[] = [];
+      const waiting: Candidate[] = [];
+      for (const candidate of this.#candidates) {
+        if (candidate.deadlineMs < stillTimely) candidate.refuse(notMade());
+        else (client === undefined ? waiting : group).push(candidate);
+      }
+      this.#candidates = waiting;
+      if (client !== undefined && group.length > 0) await this.#confirm(client, group);
+    }
+    this.#isBusy = false;
+  }
+
+  async #confirm(client: Redis, group: readonly Candidate[]): Promise<void> {
+    const leftMs = earliestOf(group) - this.#clock.now();
+    client.stream.cork();
+    const sent = group.map((candidate) => candidate.send(client));
+    const waited = waitForReplicas(this.#replicas, Math.max(1, Math.floor(leftMs - MARGIN_MS)))(client);
+    client.stream.uncork();
+    try {
+      const [confirmed] = await withDeadline(Promise.all([waited, ...sent]), leftMs, tooFew);
+      for (const candidate of group) candidate.confirm(confirmed);
+    } catch (thrown) {
+      for (const candidate of group) candidate.refuse(tooFew(thrown));
+      this.#giveUp(client);
+    }
+  }
+
+  /** A client that can send, or undefined when there is none by then. */
+  async #connected(deadlineMs: number): Promise<Redis | undefined> {
+    const client = (this.#client ??= this.#open());
+    if (client.status === 'ready') return client;
+    let succeed: () => void = () => undefined;
+    const ready = new Promise<Redis>((resolve) => {
+      succeed = () => resolve(client);
+      client.once('ready', succeed);
+    });
+    try {
+      return await withDeadline(ready, deadlineMs - this.#clock.now(), notMade);
+    } catch {
+      client.off('ready', succeed);
+      // Half-way through a handshake with a silent server it would stay for ever.
+      if (client.status === 'connect') this.#giveUp(client);
+      return undefined;
+    }
+  }
+
+  /** The next group gets a connection of its own. */
+  #giveUp(client: Redis): void {
+    client.disconnect();
+    this.#client = undefined;
+  }
+
   #open(): Redis {
-    const client = createClient(this.#address, { pipelining: false });
+    const client = createClient(this.#address);
     // The master's own connection tells the log of its troubles; ioredis throws when nobody listens.
     client.on('error', () => undefined);
+    // A failure is followed by further attempts, and seen by those who wait for `ready`.
+    client.connect().catch(() => undefined);
     return client;
   }
 }
 
-function ready(client: Redis): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (): void => {
-      client.off('ready', succeeded);
-      reject(tooFew());
-    };
-    const succeeded = (): void => {
-      client.off('close', failed);
-      resolve();
-    };
-    client.once('ready', succeeded);
-    client.once('close', failed);
-    // A failure arrives as `close` too.
-    if (client.status === 'wait') client.connect().catch(() => undefined);
-  });
+function earliestOf(candidates: readonly Candidate[]): number {
+  let earliestMs = Infinity;
+  for (const { deadlineMs } of candidates) earliestMs = Math.min(earliestMs, deadlineMs);
+  return earliestMs;
 }
 
-function tooFew(): CacheError {
-  return new CacheError('unavailable', 'Too few replicas confirmed this in time. The change may stand.');
+function tooFew(cause?: unknown): CacheError {
+  const message = 'Too few replicas confirmed this in time. The change may stand.';
+  return new CacheError('unavailable', message, { cause });
+}
+
+function notMade(): CacheError {
+  return new CacheError('unavailable', 'The replicas could not be asked in time. The change was not made.');
 }

@@ -8,30 +8,34 @@ import { CacheError } from '../core/errors';
 const NODE_TROUBLE =
   /^(LOADING|MASTERDOWN|READONLY|BUSY|NOREPLICAS|MISCONF|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
 
-/** The error of one command on one node, translated; the original is the cause. */
+/** The error of one command on one node, translated; the cause is for the log and quotes nothing. */
 export function translateRedisError(thrown: unknown): CacheError {
   if (thrown instanceof CacheError) return thrown;
+  const cause = withoutArguments(thrown);
   const reply = thrown instanceof Error && thrown.name === 'ReplyError' ? thrown.message : undefined;
   if (reply === undefined) {
     // Not an answer of Redis: the connection failed, or ioredis gave the command up.
-    return new CacheError('unavailable', 'The shard of this key cannot be reached.', { cause: thrown });
+    return new CacheError('unavailable', 'The shard of this key cannot be reached.', { cause });
   }
   if (reply.startsWith('OOM')) {
-    return new CacheError('out_of_memory', 'The shard of this key is out of memory.', { cause: thrown });
+    return new CacheError('out_of_memory', 'The shard of this key is out of memory.', { cause });
   }
   if (reply.startsWith('WRONGTYPE')) {
-    return new CacheError('corrupt_value', 'What is stored under this key is not a value.', {
-      cause: thrown,
-    });
+    return new CacheError('corrupt_value', 'What is stored under this key is not a value.', { cause });
   }
   if (NODE_TROUBLE.test(reply)) {
-    return new CacheError('unavailable', 'The shard of this key does not take commands now.', {
-      cause: thrown,
-    });
+    return new CacheError('unavailable', 'The shard of this key does not take commands now.', { cause });
   }
-  return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', {
-    cause: thrown,
-  });
+  return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
+}
+
+/**
+ * Redis quotes arguments in some of its errors, and ioredis hangs the whole command on its own: keys and values,
+ * which must reach no log. What stands before the first quotation mark tells enough.
+ */
+function withoutArguments(thrown: unknown): Error {
+  const message = thrown instanceof Error ? thrown.message : 'unknown';
+  return new Error(message.split(/['"`]/, 1)[0]);
 }
 
 /** Whether the same read may succeed on another node of the shard. */

@@ -2,6 +2,10 @@
  * One Redis server as this gateway knows it: a connection, what the server last said of its replication, and
  * whether it answers. A node is asked for its replication state as soon as it is connected, then at a steady pace;
  * nothing is known of it before the first answer on the present connection.
+ *
+ * The commands of one turn of the event loop leave together, in one packet. ioredis could do that by itself, but it
+ * holds the next turn's commands back until the last ones are answered: a node that freezes would get them when it
+ * wakes, long after their callers were told that they had failed. Here a command leaves in its own turn or never.
  */
 import type { Redis } from 'ioredis';
 import { CacheError } from '../core/errors';
@@ -9,7 +13,7 @@ import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, nameOfAddress, type NodeAddress } from './client';
-import type { RedisCommand } from './commands';
+import { masterOffset, type RedisCommand } from './commands';
 import { translateRedisError } from './redis-errors';
 import { parseReplication, type Replication } from './replication';
 
@@ -17,39 +21,58 @@ import { parseReplication, type Replication } from './replication';
 const FIRST_ATTEMPT_MS_MAX = 1000;
 /** The pace of probes while all is quiet. */
 const PROBE_EVERY_MS = 500;
-/** A node that leaves a probe unanswered for so long gets no more work until it answers one. */
-const PROBE_TIMEOUT_MS = 500;
+/** A probe is given up after so long, and the node is suspect if nothing at all was heard of it. */
+const PROBE_WAIT_MS = 500;
+/** Silence of a node that owes an answer: shorter ones are nothing to worry about. */
+const SUSPICIOUS_SILENCE_MS = 250;
 /** Silence after which the connection itself is given up: it may be half open, and only a new one would tell. */
 const SILENCE_MS_MAX = 3000;
+
+/** A command of this turn that has not left yet. */
+interface Departure {
+  readonly deadlineMs: number;
+  send(client: Redis): void;
+  refuse(error: CacheError): void;
+}
 
 export class RedisNode {
   readonly name: string;
   readonly #client: Redis;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #onChange: () => void;
+  readonly #onLearned: (replication: Replication) => void;
   #replication: Replication | undefined;
   /** The probe under way, if any: never more than one, so a frozen node collects no queue of them. */
   #probe: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #answeredAtMs: number;
+  /** The commands that leave together at the end of this turn. */
+  #departures: Departure[] = [];
+  /** The answer to the ROLE that leaves behind them, if any of them wants it. */
+  #offsetBehind: Promise<number> | undefined;
+  #offsetWanted: ((offset: number | Promise<number>) => void) | undefined;
+  #heardAtMs: number;
   #suspect = false;
   #closed = false;
+  /** Seen by the last tick in the middle of its handshake. */
+  #wasShakingHands = false;
+  /** What was last logged as the reason why it cannot be used. */
+  #trouble: string | undefined;
 
-  /** `onChange` is called when `usable` or `replication` may have changed. */
-  constructor(address: NodeAddress, deps: { clock: Clock; log: Log; onChange: () => void }) {
+  /** `onLearned` is called with each answer to a probe, before anybody else hears of it. */
+  constructor(
+    address: NodeAddress,
+    deps: { clock: Clock; log: Log; onLearned: (replication: Replication) => void },
+  ) {
     this.name = nameOfAddress(address);
     this.#log = deps.log;
     this.#clock = deps.clock;
-    this.#onChange = deps.onChange;
-    this.#answeredAtMs = deps.clock.now();
-    this.#client = createClient(address, { pipelining: true });
+    this.#onLearned = deps.onLearned;
+    this.#heardAtMs = deps.clock.now();
+    this.#client = createClient(address);
     this.#client.on('ready', () => void this.probe());
     this.#client.on('close', () => this.#lost());
     // ioredis says here why a connection failed, and throws when nobody listens.
-    this.#client.on('error', (cause: Error) => {
-      this.#log.debug({ node: this.name, cause: cause.message }, 'redis connection trouble');
-    });
+    this.#client.on('error', (cause: Error) => this.#complain(cause));
   }
 
   /**
@@ -57,12 +80,13 @@ export class RedisNode {
    * further attempts follow, in any case.
    */
   async open(): Promise<void> {
-    this.#timer = setInterval(() => void this.probe(), PROBE_EVERY_MS);
+    this.#timer = setInterval(() => this.#tick(), PROBE_EVERY_MS);
     try {
       const connected = this.#client.connect().then(() => this.probe());
       await withDeadline(connected, FIRST_ATTEMPT_MS_MAX, timedOut);
     } catch (cause) {
-      this.#log.warn({ node: this.name, cause: messageOf(cause) }, 'redis node cannot be reached yet');
+      // A failure was told by ioredis's own event already.
+      if (cause instanceof CacheError) this.#complain(cause);
     }
   }
 
@@ -84,28 +108,38 @@ export class RedisNode {
     return this.#probe;
   }
 
-  /** A command has just gone unanswered: no more work until a probe is answered. */
-  suspect(): void {
-    if (this.#suspect || this.#closed) return;
-    this.#suspect = true;
-    this.#log.warn({ node: this.name }, 'redis node does not answer');
-    this.#onChange();
-    void this.probe();
+  /**
+   * Runs one command. @throws CacheError as `Engine` promises: `timeout` after `deadlineMs`, or as soon as the node
+   * has been silent for `silenceMs` while it owed the answer.
+   */
+  run<T>(command: RedisCommand<T>, deadlineMs: number, silenceMs = Infinity): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#depart({
+        deadlineMs,
+        send: (client) => {
+          this.#await(command(client), deadlineMs, silenceMs).then(resolve, reject);
+        },
+        refuse: reject,
+      });
+    });
   }
 
   /**
-   * Runs one command with a deadline. @throws CacheError as `Engine` promises; `timeout` also marks the node
-   * suspect.
+   * Runs a command that changes something, and tells an offset of the replication stream that has the change in it:
+   * learnt by one ROLE that leaves behind all changes of this turn. `Infinity`: it could not be learnt.
    */
-  async run<T>(waitMs: number, command: RedisCommand<T>): Promise<T> {
-    if (this.#client.status !== 'ready') throw unreachable();
-    if (waitMs <= 0) throw timedOut();
-    try {
-      return await withDeadline(command(this.#client), waitMs, timedOut);
-    } catch (thrown) {
-      if (thrown instanceof CacheError && thrown.code === 'timeout') this.suspect();
-      throw translateRedisError(thrown);
-    }
+  async change<T>(
+    command: RedisCommand<T>,
+    deadlineMs: number,
+  ): Promise<{ readonly reply: T; readonly offset: number }> {
+    this.#offsetBehind ??= new Promise<number>((resolve) => {
+      this.#offsetWanted = resolve;
+    });
+    const offset = this.#offsetBehind;
+    const reply = await this.run(command, deadlineMs);
+    // The answers come in the order of the questions, so this one is here as well, or the connection is gone.
+    const leftMs = deadlineMs - this.#clock.now();
+    return { reply, offset: await withDeadline(offset, leftMs, timedOut).catch(() => Infinity) };
   }
 
   close(): void {
@@ -114,42 +148,131 @@ export class RedisNode {
     this.#client.disconnect();
   }
 
+  #depart(departure: Departure): void {
+    if (this.#departures.length === 0) setImmediate(() => this.#flush());
+    this.#departures.push(departure);
+  }
+
+  #flush(): void {
+    const departures = this.#departures;
+    const offsetWanted = this.#offsetWanted;
+    this.#departures = [];
+    this.#offsetBehind = undefined;
+    this.#offsetWanted = undefined;
+    const client = this.#client;
+    if (client.status !== 'ready') {
+      for (const departure of departures) departure.refuse(unreachable());
+      offsetWanted?.(Infinity);
+      return;
+    }
+    const nowMs = this.#clock.now();
+    // One system call for all of them.
+    client.stream.cork();
+    for (const departure of departures) {
+      if (nowMs < departure.deadlineMs) departure.send(client);
+      else departure.refuse(timedOut());
+    }
+    offsetWanted?.(masterOffset()(client).catch(() => Infinity));
+    client.stream.uncork();
+  }
+
+  async #await<T>(answer: Promise<T>, deadlineMs: number, silenceMs: number): Promise<T> {
+    const askedAtMs = this.#clock.now();
+    let heardBytes = this.#heardBytes();
+    let pending = answer;
+    for (;;) {
+      const leftMs = deadlineMs - this.#clock.now();
+      try {
+        return await withDeadline(pending, Math.min(leftMs, silenceMs), timedOut);
+      } catch (thrown) {
+        if (!(thrown instanceof CacheError) || thrown.code !== 'timeout') throw translateRedisError(thrown);
+        const nowMs = this.#clock.now();
+        const heard = this.#heardBytes();
+        const isSilent = heard === heardBytes;
+        // A large value on its way, this one or one before it in line, is no silence.
+        if (isSilent && nowMs - askedAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
+        if (isSilent || nowMs >= deadlineMs) {
+          answer.catch(() => undefined);
+          throw thrown;
+        }
+        heardBytes = heard;
+        pending = answer;
+      }
+    }
+  }
+
+  #heardBytes(): number {
+    return (this.#client.stream as { bytesRead?: number } | undefined)?.bytesRead ?? 0;
+  }
+
+  #tick(): void {
+    // ioredis has no deadline for the handshake of a connection whose other end is silent.
+    const isShakingHands = this.#client.status === 'connect';
+    if (isShakingHands && this.#wasShakingHands) this.#client.disconnect(true);
+    this.#wasShakingHands = isShakingHands;
+    void this.probe();
+  }
+
   async #ask(): Promise<void> {
     if (this.#client.status !== 'ready' || this.#closed) return;
+    const heardBytes = this.#heardBytes();
     try {
-      const info = await withDeadline(this.#client.info('replication'), PROBE_TIMEOUT_MS, timedOut);
+      const info = await withDeadline(this.#client.info('replication'), PROBE_WAIT_MS, timedOut);
       this.#learn(parseReplication(info));
     } catch (thrown) {
-      if (thrown instanceof CacheError && thrown.code === 'timeout') this.#unanswered();
-      else this.#log.debug({ node: this.name, cause: messageOf(thrown) }, 'redis probe failed');
+      const isLate = thrown instanceof CacheError && thrown.code === 'timeout';
+      if (!isLate) this.#complain(thrown);
+      else if (this.#heardBytes() === heardBytes) this.#unanswered();
+      else this.#heardAtMs = this.#clock.now();
     }
   }
 
   #learn(replication: Replication | undefined): void {
-    if (this.#client.status !== 'ready') return;
-    this.#answeredAtMs = this.#clock.now();
-    if (this.#replication === undefined || this.#suspect) {
-      this.#log.info({ node: this.name, role: replication?.role }, 'redis node answers');
+    if (this.#client.status !== 'ready' || this.#closed) return;
+    this.#heardAtMs = this.#clock.now();
+    if (replication === undefined) {
+      this.#complain(new Error('INFO replication gives no role, replication id or offset'));
+      return;
     }
+    if (!this.usable) this.#log.info({ node: this.name, role: replication.role }, 'redis node answers');
     this.#suspect = false;
+    this.#trouble = undefined;
     this.#replication = replication;
-    this.#onChange();
+    this.#onLearned(replication);
+  }
+
+  /** It owes an answer and says nothing: no more work until it answers a probe. */
+  #suspectSilence(): void {
+    if (this.#suspect || this.#closed) return;
+    this.#suspect = true;
+    this.#log.warn({ node: this.name }, 'redis node does not answer');
+    void this.probe();
   }
 
   #unanswered(): void {
-    this.suspect();
-    if (this.#clock.now() - this.#answeredAtMs < SILENCE_MS_MAX || this.#closed) return;
-    this.#answeredAtMs = this.#clock.now();
+    this.#suspectSilence();
+    if (this.#clock.now() - this.#heardAtMs < SILENCE_MS_MAX || this.#closed) return;
+    this.#heardAtMs = this.#clock.now();
     this.#log.warn({ node: this.name }, 'redis node is silent: connecting anew');
     this.#client.disconnect(true);
   }
 
   #lost(): void {
-    if (this.#replication !== undefined) this.#log.warn({ node: this.name }, 'redis connection lost');
+    if (this.#replication !== undefined && !this.#closed) {
+      this.#log.warn({ node: this.name }, 'redis connection lost');
+    }
     this.#replication = undefined;
     this.#suspect = false;
-    this.#answeredAtMs = this.#clock.now();
-    this.#onChange();
+    this.#heardAtMs = this.#clock.now();
+  }
+
+  /** Tells the operator why the node cannot be used, once for each reason. */
+  #complain(cause: unknown): void {
+    const reason = translateRedisError(cause).cause;
+    const text = reason instanceof Error ? reason.message : 'no answer';
+    if (text === this.#trouble || this.#closed) return;
+    this.#trouble = text;
+    this.#log.warn({ node: this.name, cause: text }, 'redis node cannot be used');
   }
 }
 
@@ -159,8 +282,4 @@ function unreachable(): CacheError {
 
 function timedOut(): CacheError {
   return new CacheError('timeout', 'The shard of this key did not answer in time.');
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }

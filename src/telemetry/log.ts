@@ -17,16 +17,27 @@ export interface ClosableLog extends Log {
 
 /** Opens the log on a file descriptor; 1 is standard output. */
 export function openLog(level: LogLevel, fd: number): ClosableLog {
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: BACKLOG_BYTES_MAX });
+  const destination = pino.destination({
+    dest: fd,
+    sync: false,
+    maxLength: BACKLOG_BYTES_MAX,
+    // More bytes than a piece has: it writes when it is flushed, not by itself. See `close`.
+    minLength: 4 * PIECE_LENGTH,
+    maxWrite: 8 * PIECE_LENGTH,
+  });
   // A closed pipe: there is nobody left to tell.
   destination.on('error', () => undefined);
 
   // Gathered here, since the destination measures all that it has gathered again with each line.
   let piece = '';
-  function flush(): void {
-    if (piece === '') return;
-    destination.write(piece);
+  function handOver(): void {
+    if (piece !== '') destination.write(piece);
     piece = '';
+  }
+  /** Also what was handed over while it was writing. */
+  function flush(): void {
+    handOver();
+    destination.flush();
   }
   function write(line: string): void {
     piece += line;
@@ -47,7 +58,8 @@ export function openLog(level: LogLevel, fd: number): ClosableLog {
     },
     close() {
       clearInterval(timer);
-      flush();
+      // Not flushed as usual: a write that has only begun would end with the process.
+      handOver();
       destination.flushSync();
     },
   };
@@ -60,6 +72,7 @@ export function openLog(level: LogLevel, fd: number): ClosableLog {
 function requestText(line: RequestLine): string {
   let text = `{"level":30,"time":${Date.now()},"request_id":"${line.requestId}","route":"${line.route}"`;
   if (line.client !== undefined) text += `,"client":${JSON.stringify(line.client)}`;
+  if (line.address !== undefined) text += `,"address":${JSON.stringify(line.address)}`;
   if (line.command !== undefined) text += `,"command":"${line.command}"`;
   if (line.commands !== undefined) text += `,"commands":${line.commands}`;
   text += `,"outcome":"${line.outcome}"`;

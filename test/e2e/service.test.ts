@@ -2,7 +2,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:https';
+import path from 'node:path';
 import { promisify } from 'node:util';
+import { SETTINGS } from '../../src/config/settings';
 import { eventually } from '../support/eventually';
 import { startGateway, type Gateway } from '../support/gateway';
 import { startShard, type ShardProcesses } from '../support/redis';
@@ -118,6 +120,37 @@ it('all faults of the settings are told at once, and nothing is opened', async (
   }).catch((error: unknown) => String(error));
   for (const name of ['JWT_SECRET', 'PORT', 'RINGCACHE_TYPO', 'COHERENCE']) expect(failure).toContain(name);
   expect(failure).not.toContain('listening');
+});
+
+it('a start that fails says what failed, and what the system says of it', async () => {
+  await expect(startGateway({ env: { PORT: String(gateway.port) } })).rejects.toThrow(
+    `Cannot listen on 127.0.0.1:${gateway.port}. (EADDRINUSE)`,
+  );
+  await expect(startGateway({ env: { TLS_CERT_FILE: 'none.pem' } })).rejects.toThrow(
+    'Cannot read none.pem. (ENOENT)',
+  );
+});
+
+/** One of the tools, with no setting but these: what it prints, after its exit code. */
+async function runTool(words: string, settings: Record<string, string>): Promise<string> {
+  const unset = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, '']));
+  const args = [path.join(__dirname, '../../dist/main.js'), ...words.split(' ')];
+  try {
+    return `0: ${(await run(process.execPath, args, { env: { ...unset, ...settings } })).stdout}`;
+  } catch (failure) {
+    const { code, stdout } = failure as { code: number; stdout: string };
+    return `${code}: ${stdout}`;
+  }
+}
+
+it('the clients are managed without any of the service’s secrets', async () => {
+  const listed = await runTool('client list', { CLIENTS_FILE: 'nobody.json', PORT: 'x' });
+  expect(listed).toBe('0: There are no clients in nobody.json.\n');
+});
+
+it('rewrap says which setting it lacks, rather than that there is nothing to do', async () => {
+  const settings = { JWT_SECRET: 's'.repeat(32), ENCRYPTION_KEYS: `k1:${ENCRYPTION_KEY}` };
+  expect(await runTool('rewrap', settings)).toMatch(/^2: REDIS_NODES is not set/);
 });
 
 it('SIGTERM under load: not ready at once, and no request fails that was taken', async () => {

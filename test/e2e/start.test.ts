@@ -98,6 +98,7 @@ it(
     const status = JSON.parse(lines.at(-1)!);
     const [master, ...replicas] = redisPortsOf(said);
     expect(replicas).toHaveLength(3);
+    expect(said).toContain(` REDIS_NODES=main=redis://127.0.0.1:${master},`);
     expect(JSON.stringify(status)).toContain(`127.0.0.1:${master}`);
     for (const replica of replicas) {
       expect(JSON.stringify(status)).toContain(`127.0.0.1:${replica}`);
@@ -119,7 +120,8 @@ it(
     expect(pids.map(isAlive)).toEqual([true, true, true, true]);
     began.child.signal('SIGINT');
     expect(await began.child.exited).toBe(0);
-    expect(began.said()).toContain('"msg":"stopped"');
+    // What it said last may still be on its way through the pipe.
+    await eventually(() => began.said().includes('"msg":"stopped"'));
     expect(pids.map(isAlive)).toEqual([false, false, false, false]);
     await expect(readyz()).rejects.toThrow('ECONNREFUSED');
   },

@@ -14,7 +14,7 @@ const dockerfile = readFileSync(path.join(ROOT, 'scripts/Dockerfile'), 'utf8');
 interface ComposeService {
   image?: string;
   build?: { context: string; dockerfile: string };
-  command?: string;
+  command?: string[];
   env_file?: string;
   environment?: Record<string, unknown>;
   healthcheck?: { test: string };
@@ -23,7 +23,18 @@ interface ComposeService {
   volumes?: string[];
 }
 
-const compose = parse(composeText, { merge: true }) as { services: Record<string, ComposeService> };
+const compose = parse(composeText, { merge: true }) as {
+  services: Record<string, ComposeService>;
+  volumes: Record<string, unknown>;
+};
+const PASSWORD = '${REDIS_PASSWORD:?set it in .env}';
+
+/** The words behind an option of the command. */
+function optionOf(service: ComposeService | undefined, name: string, count = 1): string[] {
+  const at = service?.command?.indexOf(name) ?? -1;
+  return at < 0 ? [] : service!.command!.slice(at + 1, at + 1 + count);
+}
+
 const { ringcache, ...redisServices } = compose.services;
 const [shard] = parseNodes(String(ringcache?.environment?.['REDIS_NODES']));
 
@@ -37,7 +48,8 @@ describe('docker-compose.yml', () => {
   it('has every replica follow the master that the settings name', () => {
     expect(redisServices[shard!.master.host]?.command).not.toContain('--replicaof');
     for (const { host } of shard!.replicas) {
-      expect(redisServices[host]?.command).toContain(`--replicaof ${shard!.master.host} 6379 `);
+      expect(optionOf(redisServices[host], '--replicaof', 2)).toEqual([shard!.master.host, '6379']);
+      expect(optionOf(redisServices[host], '--masterauth')).toEqual([PASSWORD]);
     }
   });
 
@@ -51,16 +63,39 @@ describe('docker-compose.yml', () => {
   it('pins the image of Redis, asks for a password and publishes no port of it', () => {
     for (const service of Object.values(redisServices)) {
       expect(service.image).toMatch(/^redis:7\.\d+-alpine$/);
-      expect(service.command).toContain('--requirepass "$$REDISCLI_AUTH"');
-      expect(service.environment?.['REDISCLI_AUTH']).toMatch(/^\$\{REDIS_PASSWORD:\?/);
+      expect(optionOf(service, '--requirepass')).toEqual([PASSWORD]);
+      expect(service.environment?.['REDISCLI_AUTH']).toBe(PASSWORD);
       expect(service.ports).toBeUndefined();
     }
+  });
+
+  it('runs each Redis as the image does by itself, which is not as root', () => {
+    // The image's entry point drops root's rights only where redis-server is the first word.
+    for (const service of Object.values(redisServices)) expect(service.command?.[0]).toBe('redis-server');
+  });
+
+  it('keeps named clients in a volume, where the image’s user can write', () => {
+    const file = String(ringcache?.environment?.['CLIENTS_FILE']);
+    const folder = path.posix.dirname(file);
+    expect(ringcache?.volumes).toContain(`clients:/app/${folder}`);
+    expect(Object.keys(compose.volumes)).toContain('clients');
+    expect(dockerfile).toMatch(new RegExp(`^RUN install -d -o node -g node ${folder}$`, 'm'));
+    expect(dockerfile.indexOf('RUN install')).toBeLessThan(dockerfile.indexOf('USER node'));
+  });
+
+  it('names the files of the certificate in the container, whatever .env says of the host', () => {
+    expect(ringcache?.environment).toMatchObject({
+      TLS_CERT_FILE: 'certs/cert.pem',
+      TLS_KEY_FILE: 'certs/key.pem',
+    });
   });
 
   it('takes secrets from .env alone and mounts the certificates read-only', () => {
     expect(ringcache?.env_file).toBe('.env');
     expect(ringcache?.volumes).toContain('./certs:/app/certs:ro');
-    expect(composeText).not.toMatch(/(SECRET|API_KEY|PASSWORD|AUTH|ENCRYPTION_KEYS)\w*(: +|=)['"]?[^\s$'"]/);
+    expect(composeText).not.toMatch(
+      /(SECRET|API_KEY|PASSWORD|AUTH|ENCRYPTION_KEYS)\w*(: +|=)(&\w+ +)?['"]?[^\s$'"&]/,
+    );
   });
 
   it('builds from the Dockerfile that is there', () => {

@@ -7,7 +7,7 @@ const rows: readonly [string, Setting<unknown>][] = Object.entries(SETTINGS);
 export function envExample(): string {
   const head = [
     '# Every setting of ringcache. Copy what you change to .env; the environment wins over that file.',
-    '# A setting without a value is unset, here as there.',
+    '# A setting without a value is unset, here as there. A value with # in it must stand in single quotes.',
   ];
   const settings = rows.flatMap(([name, { fallback, meaning, default: byDefault }]) => {
     const note = fallback === undefined && byDefault !== 'none' ? ` Default: ${byDefault}.` : '';

@@ -69,6 +69,31 @@ describe('POST /login', () => {
     await guessed.close();
   });
 
+  it('is told in the log: who, from where, and why not', async () => {
+    const logged = await openHttpDoor();
+    const loginLogged = (api_key: string) => request(logged.app).post('/login').send({ api_key });
+    await loginLogged(API_KEY);
+    for (let attempt = 0; attempt < 7; attempt++) await loginLogged('wrong-key-of-24-characters');
+    await request(logged.app).get('/status');
+    await request(logged.app).get('/status').set('Authorization', `Bearer ${logged.token}x`);
+    await logged.close();
+
+    const lines = logged.log.lines.filter(({ level }) => level === 'request').map(({ fields }) => fields);
+    const address = expect.stringMatching(/127\.0\.0\.1$/) as unknown;
+    expect(lines[0]).toMatchObject({ outcome: 'SUCCESS', client: 'api-key', address, cause: undefined });
+    expect(lines[1]).toMatchObject({
+      outcome: 'unauthenticated',
+      client: undefined,
+      address,
+      cause: 'unknown key',
+    });
+    expect(lines[7]).toMatchObject({ outcome: 'throttled', address, cause: 'address has to wait' });
+    expect(lines.slice(8)).toMatchObject([
+      { outcome: 'unauthenticated', address: undefined, cause: 'token: not one Bearer field' },
+      { outcome: 'unauthenticated', address: undefined, cause: 'token: signature or time' },
+    ]);
+  });
+
   it('a body over 16 KiB is refused', async () => {
     expect((await login({ api_key: API_KEY, padding: 'x'.repeat(16 * 1024) })).status).toBe(413);
   });

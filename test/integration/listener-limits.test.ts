@@ -1,4 +1,4 @@
-/** How much one client, and all of them, may take: connections, requests in flight, time. */
+/** How much one client, and all of them, may take: connections and time. */
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -93,46 +93,6 @@ describe('the limits of the listener', () => {
     await eventually(() => sockets.filter((socket) => socket.closed).length >= 80 - 1 - 64);
     expect(sockets.filter((socket) => !socket.closed).length).toBeLessThanOrEqual(65);
     for (const socket of sockets) socket.destroy();
-  });
-
-  it('a request beyond those in flight is refused at once, and its connection goes on', async () => {
-    listener = await openTestListener(hold, { maxInFlight: 2 });
-    const [first, second, third] = [await openClient(), await openClient(), await openClient()];
-    first.send(GET);
-    second.send(GET);
-    await eventually(() => held.length === 2);
-    third.send(GET);
-    expectUnavailable(await third.answer());
-    expect(held).toHaveLength(2);
-
-    release();
-    await first.answer();
-    third.send(GET);
-    await eventually(() => held.length === 1);
-    release();
-    expect((await third.answer()).status).toBe(200);
-  });
-
-  it('requests that their clients gave up are no longer in flight, pipelined ones included', async () => {
-    listener = await openTestListener(hold, { maxInFlight: 3 });
-    for (let round = 1; round <= 3; round++) {
-      const quitter = await openClient();
-      quitter.send(GET.repeat(3));
-      await eventually(() => held.length === 3);
-      quitter.destroy();
-      await eventually(() => held[0]?.closed === true);
-      held.splice(0).forEach((response) => response.end('nobody listens'));
-    }
-    const client = await openClient();
-    client.send(GET.repeat(4));
-    await eventually(() => held.length === 3);
-    release();
-    for (const status of [200, 200, 200, 503]) expect((await client.answer()).status).toBe(status);
-    // Neither more nor fewer places than at the beginning.
-    client.send(GET.repeat(4));
-    await eventually(() => held.length === 3);
-    release();
-    for (const status of [200, 200, 200, 503]) expect((await client.answer()).status).toBe(status);
   });
 
   it('pipelined requests are answered in order, whichever is done first', async () => {

@@ -115,10 +115,47 @@ describe('close', () => {
     await client.ended();
     expect(listener.log.lines).toContainEqual({
       level: 'warn',
-      fields: { connections: 1, in_flight: 1 },
+      fields: { connections: 1, answers_owed: 1 },
       message: 'cut connections at the end',
     });
-  }, 10_000);
+  }, 30_000);
+
+  it('keeps taking connections for a while, though none is open, so that probes see it', async () => {
+    const listener = await openTestListener((_request, response) => {
+      response.statusCode = listener.draining ? 503 : 200;
+      response.end();
+    });
+    const isClosed = listener.close();
+    const probe = await openRaw(listener.port);
+    probe.send(GET);
+    expect((await probe.answer()).status).toBe(503);
+    probe.destroy();
+    await isClosed;
+  });
+
+  it('answers an upload that is slow but in time, although it ends long after the stop began', async () => {
+    const bytes = 8 * 64 * 1024;
+    const listener = await openTestListener((request, response) => {
+      let received = 0;
+      request.on('data', (chunk: Buffer) => (received += chunk.length));
+      request.on('end', () => response.end(String(received)));
+    });
+    const client = await openRaw(listener.port);
+    client.send(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${bytes}\r\n\r\n`);
+    // 64 KiB a second, the slowest that is legal; and only then is the end in sight for those who wait 5 s.
+    let sent = 0;
+    const drip = setInterval(() => {
+      client.send(Buffer.alloc(Math.min(bytes - sent, 8 * 1024), 'a'));
+      sent += 8 * 1024;
+    }, 125);
+    const isClosed = listener.close();
+    const answer = await client.answer({ withinMs: 14_000 });
+    clearInterval(drip);
+    expect([answer.status, answer.body.toString()]).toEqual([200, String(bytes)]);
+    expect(answer.headers.get('connection')).toBe('close');
+    await isClosed;
+    expect(listener.log.lines).toEqual([]);
+  }, 30_000);
 
   it('can be called twice', async () => {
     const listener = await openTestListener((_request, response) => void response.end());

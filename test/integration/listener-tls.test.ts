@@ -12,6 +12,10 @@ import { openRaw } from '../support/raw-http';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
+async function validFromMs({ certFile }: Certificate): Promise<number> {
+  return Date.parse(new X509Certificate(await readFile(certFile)).validFrom);
+}
+
 function answerOk(_request: unknown, response: { end(body: string): void }): void {
   response.end('ok');
 }
@@ -116,6 +120,35 @@ describe('the TLS of the listener', () => {
       listener.log.lines.some(({ fields }) => JSON.stringify(fields).includes('has expired')),
     );
     expect(await servedFingerprint(listener.port)).toBe(original);
+    await listener.close();
+  });
+
+  it('a certificate that is not valid yet never replaces a good one, and is taken when its time has come', async () => {
+    let wallMs = (await validFromMs(two)) - 1;
+    const clock = { now: () => systemClock.now(), wallMs: () => wallMs };
+    const listener = await openTestListener(answerOk, { ...one, clock });
+    const original = await fingerprintOf(one.certFile);
+    await copyFile(two.certFile, one.certFile);
+    await copyFile(two.keyFile, one.keyFile);
+    const complaints = () => listener.log.lines.filter(({ level }) => level === 'error');
+    await eventually(() => complaints().length === 1);
+    expect(JSON.stringify(complaints())).toContain('is not valid yet');
+    expect(await servedFingerprint(listener.port)).toBe(original);
+    wallMs++;
+    await eventually(
+      async () => (await servedFingerprint(listener.port)) === (await fingerprintOf(two.certFile)),
+      3000,
+    );
+    expect(complaints()).toHaveLength(1);
+    await listener.close();
+  });
+
+  it('a start with a certificate that is not valid yet serves, and warns', async () => {
+    const clock = { now: () => systemClock.now(), wallMs: () => Date.now() - 3600 * 1000 };
+    const listener = await openTestListener(answerOk, { clock });
+    expect(listener.log.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: 'the certificate is not valid yet' }),
+    );
     await listener.close();
   });
 

@@ -29,6 +29,7 @@ export interface HttpDoor {
 export interface HttpDoorOptions {
   readonly limits?: Partial<Limits>;
   readonly encryptionConfigured?: boolean;
+  readonly maxInFlight?: number;
   readonly isDraining?: () => boolean;
   /** In place of the memory engine. */
   readonly openEngine?: (log: Log) => Promise<Engine>;
@@ -80,6 +81,7 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     clock,
     log,
     encryptionConfigured,
+    maxInFlight: options.maxInFlight ?? 1024,
     isDraining: options.isDraining ?? (() => false),
   };
   return {

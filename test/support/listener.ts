@@ -25,7 +25,6 @@ export async function openTestListener(
     ...certificate,
     clientCaFile: undefined,
     maxConnections: 100,
-    maxInFlight: 100,
     app,
     clock: systemClock,
     log,

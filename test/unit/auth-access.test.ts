@@ -145,7 +145,7 @@ describe('login', () => {
     expect(failureOf(() => access.login(mixed, '127.0.0.1')).code).toBe('unauthenticated');
   });
 
-  it('says 429 with a time to wait after repeated failures from one address, whatever is tried next', async () => {
+  it('says 429 with a time to wait after repeated failures from one address, to API_KEY and wrong keys', async () => {
     const access = await open();
     const codes = Array.from({ length: 7 }, () => failureOf(() => access.login('wrong', '10.0.0.1')).code);
     expect(codes).toEqual([...Array<string>(6).fill('unauthenticated'), 'throttled']);
@@ -157,18 +157,35 @@ describe('login', () => {
     expect(access.login(SETTING_KEY, '10.0.0.1').scope).toContain('read');
   });
 
-  it('that succeeds takes the failures of its address back', async () => {
+  it('lets the right key of a named client in whatever its address has failed at', async () => {
+    const apiKey = await add('billing');
+    const access = await open();
+    for (let n = 0; n < 7; n += 1) failureOf(() => access.login('wrong', '10.0.0.1'));
+    expect(access.login(apiKey, '10.0.0.1').client).toBe('billing');
+    expect(failureOf(() => access.login(wrongSecretOf(apiKey), '10.0.0.1')).code).toBe('throttled');
+  });
+
+  it('with API_KEY takes the failures of its address back', async () => {
     const access = await open();
     for (let round = 0; round < 3; round += 1) {
       for (let n = 0; n < 5; n += 1) failureOf(() => access.login('wrong', '10.0.0.1'));
-      expect(access.login(SETTING_KEY, '10.0.0.1').scope).toContain('read');
+      expect(access.login(SETTING_KEY, '10.0.0.1').client).toBe('api-key');
     }
+  });
+
+  it('with a key of one’s own in between does not make guesses at API_KEY free', async () => {
+    const apiKey = await add('billing');
+    const access = await open();
+    const codes = Array.from({ length: 7 }, () => {
+      access.login(apiKey, '10.0.0.1');
+      return failureOf(() => access.login('a-guess-at-the-setting-API_KEY', '10.0.0.1')).code;
+    });
+    expect(codes).toEqual([...Array<string>(6).fill('unauthenticated'), 'throttled']);
   });
 
   it('lets the right key in from another address while somebody guesses', async () => {
     const apiKey = await add('billing');
-    const [, id = ''] = apiKey.split('_');
-    const wrong = withChecksum(`rck_${id}_${'0'.repeat(64)}`);
+    const wrong = wrongSecretOf(apiKey);
     const access = await open();
     const codes = Array.from(
       { length: 8 },
@@ -221,6 +238,7 @@ describe('a token', () => {
     expect((await command('revoke', 'billing')).exitCode).toBe(0);
     await eventually(() => isRefused(access, used), CHANGE_MS);
     expect(isRefused(access, unused)).toBe(true);
+    expect(failureOf(() => access.verify(used)).cause).toBe('token: unknown or expired client');
     expect(failureOf(() => access.login(apiKey, '127.0.0.1')).code).toBe('unauthenticated');
   });
 
@@ -304,6 +322,30 @@ describe('a token', () => {
 });
 
 describe('the log', () => {
+  it('can tell why a login was refused and whose key was tried, and hears no part of the key', async () => {
+    const apiKey = await add('billing');
+    const soonExpired = await add('guest', '--expires', '1');
+    const [, id = '', secret = ''] = apiKey.split('_');
+    const access = await open();
+    clock.advance(24 * 3600 * 1000);
+    const unknown = withChecksum(`rck_${'0'.repeat(16)}_${secret}`);
+    const causeOf = (key: string) => failureOf(() => access.login(key, '10.0.0.1')).cause;
+    const causes = ['x', apiKey.slice(0, -1), unknown, soonExpired, wrongSecretOf(apiKey), 'x'].map(causeOf);
+    expect(causes).toEqual([
+      'unknown key',
+      'unknown key',
+      `unknown client, client id ${'0'.repeat(16)}`,
+      `expired client, client id ${soonExpired.split('_')[1] ?? ''}`,
+      `wrong secret, client id ${id}`,
+      'unknown key',
+    ]);
+    expect([causeOf('x'), causeOf(wrongSecretOf(apiKey))]).toEqual([
+      'address has to wait',
+      `address has to wait, client id ${id}`,
+    ]);
+    expect(JSON.stringify(causes)).not.toContain(secret.slice(0, 8));
+  });
+
   it('never holds a key, a token, a hash or a secret', async () => {
     const apiKey = await add('billing');
     const access = await open();
@@ -337,6 +379,11 @@ describe('the log', () => {
     for (const canary of canaries) for (const part of piecesOf(canary)) expect(logged).not.toContain(part);
   });
 });
+
+/** The id of that key, in the right form, with another secret. */
+function wrongSecretOf(apiKey: string): string {
+  return withChecksum(`rck_${apiKey.split('_')[1] ?? ''}_${'0'.repeat(64)}`);
+}
 
 /** A key that only its secret can be wrong with. */
 function withChecksum(body: string): string {

@@ -163,6 +163,7 @@ describe('words that make no sense', () => {
     [['add', 'a b']],
     [['add', 'x'.repeat(65)]],
     [['add', '../x']],
+    [['add', 'api-key']],
     [['add', 'a', 'b']],
     [['add', 'a', '--scope', 'read,root']],
     [['add', 'a', '--scope', '']],

@@ -49,6 +49,7 @@ describe('a clients file', () => {
     ['without prefixes', withClient({ prefixes: undefined }), 'the field prefixes'],
     ['with a bad id', withClient({ id: '__proto__' }), 'clients[0].id must be 16 hex digits'],
     ['with a bad name', withClient({ name: 'a b' }), 'clients[0].name must be'],
+    ['with the name of API_KEY’s client', withClient({ name: 'api-key' }), 'clients[0].name must be'],
     ['with a bad hash', withClient({ hash: 'A'.repeat(64) }), 'clients[0].hash must be'],
     [
       'with an unknown scope',

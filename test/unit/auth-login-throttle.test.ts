@@ -14,10 +14,10 @@ const fail = (address: string, times = 1) => {
 };
 const waitOf = (address: string) => {
   try {
-    throttle.checkAddress(address);
+    throttle.checkAddress(address, undefined);
     return 0;
   } catch {
-    return failureOf(() => throttle.checkAddress(address)).retryAfterSeconds;
+    return failureOf(() => throttle.checkAddress(address, undefined)).retryAfterSeconds;
   }
 };
 
@@ -47,9 +47,9 @@ describe('an address', () => {
     expect(waitOf('10.0.0.1')).toBe(60);
   });
 
-  it('starts anew after a success, and after a quarter of an hour without a failure', () => {
+  it('starts anew when it is forgiven, and after a quarter of an hour without a failure', () => {
     fail('10.0.0.1', 5);
-    throttle.recordSuccess('10.0.0.1');
+    throttle.forgive('10.0.0.1');
     fail('10.0.0.1', 5);
     expect(waitOf('10.0.0.1')).toBe(0);
     clock.advance(15 * 60_000 - 1);
@@ -76,7 +76,11 @@ describe('a client id', () => {
   it('has five failures free, then turns failures away, from whichever address', () => {
     for (let n = 0; n < 6; n += 1) throttle.recordFailure(`10.0.0.${n}`, 'id-1');
     const failure = failureOf(() => throttle.recordFailure('10.0.0.100', 'id-1'));
-    expect(failure).toMatchObject({ code: 'throttled', retryAfterSeconds: 1 });
+    expect(failure).toMatchObject({
+      code: 'throttled',
+      retryAfterSeconds: 1,
+      cause: 'client has to wait, client id id-1',
+    });
     expect(() => throttle.recordFailure('10.0.0.101', 'id-2')).not.toThrow();
   });
 

@@ -109,6 +109,18 @@ describe('a READ', () => {
     expect(await both).toEqual([hit('v', 'replica'), hit('v', 'replica')]);
   });
 
+  it('that boarded a flight with less time than its own departs once more when that comes too late', async () => {
+    const { cache, asked, clock } = createHeldCache();
+    const hasty = Promise.resolve(cache.execute(anyone, read('k'), 100));
+    const patient = Promise.resolve(cache.execute(anyone, read('k'), 2000));
+    clock.nowMs = 100;
+    asked[0]!.fail(new CacheError('timeout', 'late'));
+    expect(await hasty).toMatchObject({ error: { code: 'timeout' } });
+    expect(asked[1]).toMatchObject({ key: 'k', details: { deadlineMs: 2000 } });
+    asked[1]!.answer(found('v'));
+    expect(await patient).toEqual(hit('v', 'replica'));
+  });
+
   it('does not remember a miss', async () => {
     const { asked, run } = createHeldCache();
     const first = run(read('k'));
@@ -356,15 +368,40 @@ describe('a batch', () => {
     ).toEqual(['SUCCESS', 'SUCCESS', 'too_large', 'SUCCESS']);
   });
 
+  it('carries out no further READ once a value did not fit, and every change', async () => {
+    const { cache, asked } = createHeldCache();
+    const keys = Array.from({ length: 100 }, (_, n) => `k${n}`);
+    const replies = cache.executeBatch(
+      anyone,
+      [...keys.map((key) => read(key)), write('w', 'v')],
+      DEADLINE_MS,
+    );
+    const value = 'x'.repeat(8 * 1024 * 1024);
+    for (let answered = 0; asked.at(-1)?.what !== 'write';) {
+      // Values of this size are asked for two at a time once their size is known.
+      expect(asked.length - answered).toBeLessThanOrEqual(answered === 0 ? 16 : 2);
+      for (; answered < asked.length; answered += 1) asked[answered]!.answer(found(value));
+      await new Promise(setImmediate);
+    }
+    asked.at(-1)!.answer(true);
+    const statuses = (await replies).map((reply) => reply.status);
+    expect(statuses.slice(0, 8)).toEqual(Array.from({ length: 8 }, () => 'SUCCESS'));
+    expect(new Set(statuses.slice(8, 100))).toEqual(new Set(['ERROR']));
+    expect(statuses[100]).toBe('SUCCESS');
+    expect(asked.filter(({ what }) => what === 'read')).toHaveLength(16);
+  });
+
   it('asks the engine for a bounded number of keys at a time', async () => {
     const { cache, asked } = createHeldCache();
     const commands = Array.from({ length: 1000 }, (_, n) => read(`k${n}`));
     const replies = cache.executeBatch(anyone, commands, DEADLINE_MS);
-    for (let answered = 0; answered < 1000;) {
+    let rounds = 0;
+    for (let answered = 0; answered < 1000; rounds += 1) {
       expect(asked.length - answered).toBeLessThanOrEqual(250);
       for (; answered < asked.length; answered += 1) asked[answered]!.answer(found(`v${answered}`));
       await new Promise(setImmediate);
     }
+    expect(rounds).toBe(5);
     expect((await replies).map((reply) => 'value' in reply && reply.value)).toEqual(
       commands.map((_, n) => `v${n}`),
     );

@@ -1,10 +1,18 @@
 /** The settings: what the environment may say, and that no fault is missed, ignored or leaks a secret. */
 import fc from 'fast-check';
+import { API_KEY_CHARS_MAX } from '../../src/auth/setting-client';
 import type { Config } from '../../src/config/config';
-import { ConfigFaults, mergeEnvFile, parseEnv, type Environment } from '../../src/config/env';
+import {
+  ConfigFaults,
+  mergeEnvFile,
+  parseClientsFilePath,
+  parseEnv,
+  type Environment,
+} from '../../src/config/env';
 import { TTL_MS_MAX } from '../../src/core/limits';
 
 const SECRET = 'canary-of-a-signing-secret-0123456789';
+const LONGEST_API_KEY = 'k'.repeat(API_KEY_CHARS_MAX);
 const KEY_A = Buffer.alloc(32, 1).toString('base64');
 const KEY_B = Buffer.alloc(32, 2).toString('base64');
 
@@ -93,6 +101,7 @@ describe('a value that is set', () => {
     ['JWT_SECRET_PREVIOUS', 'p'.repeat(32), (config) => config.tokens.previousSecret, 'p'.repeat(32)],
     ['JWT_TTL_SECONDS', '60', (config) => config.tokens.ttlSeconds, 60],
     ['API_KEY', 'k'.repeat(24), (config) => config.apiKey, 'k'.repeat(24)],
+    ['API_KEY', LONGEST_API_KEY, (config) => config.apiKey, LONGEST_API_KEY],
     ['CLIENTS_FILE', 'c.json', (config) => config.clientsFile, 'c.json'],
     ['ENGINE', 'memory', (config) => config.engine.kind, 'memory'],
     ['DEFAULT_TTL_SECONDS', '0.25', (config) => config.defaultTtlMs, 250],
@@ -141,6 +150,7 @@ describe('a value that cannot be used', () => {
     ['JWT_TTL_SECONDS', '1.5'],
     ['API_KEY', 'k'.repeat(23)],
     ['API_KEY', '😀'.repeat(12)],
+    ['API_KEY', 'k'.repeat(API_KEY_CHARS_MAX + 1)],
     ['ENGINE', 'redis'],
     ['RING_HASH', 'Ketama'],
     ['READ_FROM', 'any'],
@@ -179,6 +189,16 @@ describe('a value that cannot be used', () => {
   it('is a fault when the signing secret is missing or empty', () => {
     expect(() => parseEnv({})).toThrow(/^JWT_SECRET: is required/);
     expect(() => parseEnv({ JWT_SECRET: '' })).toThrow(/^JWT_SECRET: is required/);
+  });
+});
+
+describe('the clients file', () => {
+  it.each<[Environment, string]>([
+    [{ CLIENTS_FILE: 'c.json', PORT: 'x', RINGCACHE_X: '1' }, 'c.json'],
+    [{ CLIENTS_FILE: '' }, 'clients.json'],
+    [{}, 'clients.json'],
+  ])('can be asked for alone: %j', (environment, file) => {
+    expect(parseClientsFilePath(environment)).toBe(file);
   });
 });
 
@@ -346,6 +366,10 @@ describe('the .env file', () => {
   it('gives what the environment does not say', () => {
     const merged = mergeEnvFile('A=file\nB="two words" # why\n\n# C=1\nexport D=4\n', { A: 'environment' });
     expect(merged).toEqual({ A: 'environment', B: 'two words', D: '4' });
+  });
+
+  it('has # in quotes only', () => {
+    expect(mergeEnvFile("A=cut#off\nB='whole#text'", {})).toEqual({ A: 'cut', B: 'whole#text' });
   });
 
   it('is unset by an empty variable', () => {

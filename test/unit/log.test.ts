@@ -1,3 +1,4 @@
+import { pbkdf2 } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -5,6 +6,7 @@ import { type LogLevel, openLog } from '../../src/telemetry/log';
 
 const UNKNOWN = {
   client: undefined,
+  address: undefined,
   command: undefined,
   commands: undefined,
   source: undefined,
@@ -40,6 +42,13 @@ it('closing writes what was logged to the last line, in order', () => {
   expect(lines.map(({ n }) => n)).toEqual(Array.from({ length: 5000 }, (_, n) => n));
 });
 
+it('closing leaves no line to the threads that write, which the end of the process does not wait for', () => {
+  // Each of them has work for longer than this test takes.
+  const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+  for (let n = 0; n < threads; n += 1) pbkdf2('', '', 100_000, 64, 'sha512', () => undefined);
+  expect(written('info', (log) => log.info({}, 'the last words'))).toHaveLength(1);
+});
+
 it('a line has its level, time, message and fields, and no host or process', () => {
   const [line] = written('info', (log) => log.warn({ node: 'a' }, 'lost'));
   expect(line).toEqual({ level: 40, time: expect.any(Number), node: 'a', msg: 'lost' });
@@ -63,6 +72,7 @@ it('a request’s line has what it is told, as pino writes it, and leaves out wh
       ...bare,
       requestId: 'r-2',
       client: 'a "client"',
+      address: 'fe80::1%"zone"',
       command: 'BATCH',
       commands: 3,
       source: 'near',
@@ -84,6 +94,7 @@ it('a request’s line has what it is told, as pino writes it, and leaves out wh
       request_id: 'r-2',
       duration_ms: 1.235,
       client: 'a "client"',
+      address: 'fe80::1%"zone"',
       command: 'BATCH',
       commands: 3,
       source: 'near',

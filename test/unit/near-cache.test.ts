@@ -112,6 +112,15 @@ describe('an entry', () => {
     }
   });
 
+  it('is counted with what its text takes in memory: two bytes a character where one is beyond Latin-1', () => {
+    const bytesFor = (value: string): number => {
+      const { near, put } = createNear();
+      put('k', value);
+      return near.status().bytes;
+    };
+    expect(bytesFor('x'.repeat(999) + '→') - bytesFor('x'.repeat(1000))).toBe(1000);
+  });
+
   it('larger than the whole near cache is not kept, and evicts nothing', () => {
     const { near, put } = createNear({ bytes: 5000 });
     put('a', '1');

@@ -9,7 +9,7 @@ import { CacheError, toCacheError } from '../../core/errors';
 import type { Limits } from '../../core/limits';
 import type { Log } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
-import { ByteBudget } from './byte-budget';
+import { Budget } from './budget';
 import { createCommandRoute } from './commands/command-route';
 import { type DoorContext, Exchange } from './exchange';
 import { createLoginRoute } from './login/login-route';
@@ -24,6 +24,8 @@ export interface HttpDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly encryptionConfigured: boolean;
+  /** Requests at work at the same time. */
+  readonly maxInFlight: number;
   readonly isDraining: () => boolean;
 }
 
@@ -36,7 +38,12 @@ type Handler = (exchange: Exchange) => void | Promise<void>;
 /** The application, without a socket: `openListener` and the tests give it one. */
 export function createApp(deps: HttpDeps): express.Express {
   const { cache, access, log, clock, isDraining } = deps;
-  const door: DoorContext = { clock, log, bodies: new ByteBudget(BODY_BYTES_IN_FLIGHT_MAX) };
+  const door: DoorContext = {
+    clock,
+    log,
+    bodies: new Budget(BODY_BYTES_IN_FLIGHT_MAX),
+    inFlight: new Budget(deps.maxInFlight),
+  };
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');

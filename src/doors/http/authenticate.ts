@@ -17,5 +17,7 @@ export function authenticate(head: RequestHead, access: { verify(token: string):
     const scheme = BEARER.exec(field);
     if (scheme !== null) return access.verify(field.slice(scheme[0].length));
   }
-  throw new CacheError('unauthenticated', 'A valid bearer token is needed: POST /login gives one.');
+  throw new CacheError('unauthenticated', 'A valid bearer token is needed: POST /login gives one.', {
+    cause: 'token: not one Bearer field',
+  });
 }

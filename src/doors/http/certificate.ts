@@ -14,7 +14,10 @@ export interface CertificateFiles {
 
 export interface Certificate {
   readonly context: Pick<SecureContextOptions, 'cert' | 'key' | 'ca'>;
-  readonly hasExpired: boolean;
+  /** Why clients will not accept it at this time; undefined: they will. */
+  readonly untimely: 'has expired' | 'is not valid yet' | undefined;
+  /** Wall time. */
+  readonly validFromMs: number;
   /** Tells the files it came from, as they were just before they were read, from any later state of them. */
   readonly print: string;
 }
@@ -39,17 +42,21 @@ export async function readCertificate(files: CertificateFiles, clock: Clock): Pr
   if (clientCaFile !== undefined && ca !== undefined) {
     parsePem(clientCaFile, 'certificate', () => new X509Certificate(ca));
   }
+  const nowMs = clock.wallMs();
+  const validFromMs = Date.parse(certificate.validFrom);
+  const hasExpired = Date.parse(certificate.validTo) <= nowMs;
   return {
     context: { cert, key, ...(ca === undefined ? {} : { ca }) },
-    hasExpired: Date.parse(certificate.validTo) <= clock.wallMs(),
+    untimely: hasExpired ? 'has expired' : validFromMs > nowMs ? 'is not valid yet' : undefined,
+    validFromMs,
     print,
   };
 }
 
 /**
- * Calls `onChange` with the new certificate whenever the files are no longer those of `current` and are a good,
- * unexpired pair; what it throws counts as a bad file. A bad pair is logged once and changes nothing. Returns the
- * function that ends this.
+ * Calls `onChange` with the new certificate whenever the files are no longer those of `current` and are a good pair
+ * that is valid now; what it throws counts as a bad file. A bad pair is logged once and changes nothing; one that is
+ * only too early is taken when its time has come. Returns the function that ends this.
  */
 export function watchCertificate(
   files: CertificateFiles,
@@ -60,6 +67,8 @@ export function watchCertificate(
 ): () => void {
   /** Of the last pair that was judged, good or bad. */
   let judgedPrint = current.print;
+  /** When a pair that came too early is to be judged again. */
+  let judgeAgainMs = Infinity;
   let lastPrint = current.print;
   let isBusy = false;
 
@@ -68,11 +77,15 @@ export function watchCertificate(
     // Two files cannot be replaced in one step: only when they have come to rest are they looked at.
     const isAtRest = print === lastPrint;
     lastPrint = print;
-    if (!isAtRest || print === judgedPrint) return;
+    if (!isAtRest || (print === judgedPrint && clock.wallMs() < judgeAgainMs)) return;
     judgedPrint = print;
+    judgeAgainMs = Infinity;
     try {
       const certificate = await readCertificate(files, clock);
-      if (certificate.hasExpired) throw new Error(`The certificate in ${files.certFile} has expired.`);
+      if (certificate.untimely !== undefined) {
+        if (certificate.untimely === 'is not valid yet') judgeAgainMs = certificate.validFromMs;
+        throw new Error(`The certificate in ${files.certFile} ${certificate.untimely}.`);
+      }
       onChange(certificate);
       log.info({ file: files.certFile }, 'took the new certificate');
     } catch (thrown) {

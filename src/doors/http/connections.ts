@@ -19,8 +19,6 @@ interface Accepted {
 }
 
 export class Connections {
-  /** Answers that are owed on all connections. */
-  inFlight = 0;
   readonly #accepted = new Map<string, Accepted>();
   readonly #peers = new Map<Duplex, Peer>();
   #timer: NodeJS.Timeout | undefined;
@@ -36,6 +34,13 @@ export class Connections {
   /** Open TCP connections. */
   get size(): number {
     return this.#accepted.size;
+  }
+
+  /** Answers that are owed on all connections. */
+  get owed(): number {
+    let owed = 0;
+    for (const { pending } of this.#peers.values()) owed += pending;
+    return owed;
   }
 
   accept(transport: Socket): void {
@@ -58,24 +63,12 @@ export class Connections {
     this.#peers.set(socket, peer);
     // Without a listener an error ends the process, and Node takes its own away on CONNECT. 'close' follows.
     socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.#peers.delete(socket);
-      // A pipelined answer that never had its turn emits nothing when the connection goes.
-      this.inFlight -= peer.pending;
-    });
+    socket.on('close', () => this.#peers.delete(socket));
   }
 
   /** The connection's state; undefined before its handshake and after its end. */
   peerOf(socket: Duplex): Peer | undefined {
     return this.#peers.get(socket);
-  }
-
-  /** One answer on `socket` has left. After the connection's end it was counted already. */
-  settle(socket: Duplex): void {
-    const peer = this.#peers.get(socket);
-    if (peer === undefined) return;
-    this.inFlight--;
-    peer.settle();
   }
 
   /** Every connection that is in the middle of something is told that this answer is its last. */

@@ -4,11 +4,14 @@
  */
 import type { Request, Response } from 'express';
 import type { Command, Source } from '../../core/command';
-import { type CacheError, type ErrorCode, toCacheError } from '../../core/errors';
+import { CacheError, type ErrorCode, toCacheError } from '../../core/errors';
+import type { Principal } from '../../core/grants';
 import type { Log } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
-import type { ByteBudget } from './byte-budget';
-import { requestIdOf } from './messages';
+import { authenticate } from './authenticate';
+import type { Budget } from './budget';
+import { headOf, requestIdOf, type RequestNotes } from './messages';
+import type { RequestHead } from './request-head';
 import { HTTP_STATUS, respond, respondError } from './respond';
 
 /** What all exchanges of one door share. */
@@ -16,7 +19,9 @@ export interface DoorContext {
   readonly clock: Clock;
   readonly log: Log;
   /** The bytes of bodies that are held at this moment. */
-  readonly bodies: ByteBudget;
+  readonly bodies: Budget;
+  /** Requests at work at this moment. */
+  readonly inFlight: Budget;
 }
 
 /** How a request ended, for the log: a reply's status, an error's code, or that it never became whole. */
@@ -32,15 +37,17 @@ export class Exchange {
   readonly arrivedMs: number;
   /** For the log: who asked, for what, and where the value was found. */
   client: string | undefined = undefined;
+  address: string | undefined = undefined;
   command: Command['command'] | 'BATCH' | undefined = undefined;
   commandCount: number | undefined = undefined;
   source: Source | undefined = undefined;
   #heldBytes = 0;
+  #isAtWork = false;
   #ended = false;
 
   constructor(
     readonly door: DoorContext,
-    readonly request: Request,
+    readonly request: Request & RequestNotes,
     readonly response: Response,
     /** The route's pattern, never the path itself, which may hold a key. */
     readonly route: string,
@@ -57,6 +64,37 @@ export class Exchange {
     } catch (thrown) {
       this.fail(toCacheError(thrown));
     }
+  }
+
+  get head(): RequestHead {
+    return headOf(this.request);
+  }
+
+  /**
+   * Who sent the request, by its bearer token.
+   * @throws CacheError `unauthenticated`
+   */
+  authenticate(access: { verify(token: string): Principal }): Principal {
+    const principal = authenticate(this.head, access);
+    this.client = principal.name;
+    return principal;
+  }
+
+  /**
+   * Takes one of the places for requests at work, until the exchange ends. A request whose body is still on its way
+   * has none: otherwise a few that never finish sending would keep all others out.
+   * @throws CacheError `unavailable` when all are taken
+   */
+  beginWork(): void {
+    if (!this.door.inFlight.take(1)) {
+      throw new CacheError('unavailable', 'There are too many requests; try again soon.');
+    }
+    this.#isAtWork = true;
+  }
+
+  /** The body is going to be read: a client that waits to be asked for it is asked (RFC 9110 10.1.1). */
+  askForBody(): void {
+    if (this.request.awaitsContinue === true) this.response.writeContinue();
   }
 
   /** Counts bytes of the body against the door's budget until the exchange ends. False: there is no room. */
@@ -84,9 +122,11 @@ export class Exchange {
     this.#end(error.code, isGone ? undefined : HTTP_STATUS[error.code], causeFor(error));
   }
 
-  /** The request ended before it was whole: nothing was done. If an answer is due, the listener gives it. */
+  /** The request ended before it was whole: nothing was done. If an answer was due, the listener gave it. */
   abandon(): void {
-    if (!this.#ended) this.#end('INCOMPLETE', undefined, undefined);
+    if (this.#ended) return;
+    const { refusal } = this.request;
+    this.#end('INCOMPLETE', refusal && HTTP_STATUS[refusal.code], refusal?.message);
   }
 
   /** Tells the log, and only the log, what is behind an `internal` error. */
@@ -104,10 +144,12 @@ export class Exchange {
   #end(outcome: Outcome, status: number | undefined, cause: string | undefined): void {
     this.#ended = true;
     if (this.#heldBytes > 0) this.door.bodies.release(this.#heldBytes);
+    if (this.#isAtWork) this.door.inFlight.release(1);
     this.door.log.request({
       requestId: this.requestId,
       route: this.route,
       client: this.client,
+      address: this.address,
       command: this.command,
       commands: this.commandCount,
       outcome,
@@ -119,13 +161,18 @@ export class Exchange {
   }
 
   #hasLongUnreadBody(): boolean {
-    const { complete, headers } = this.request;
-    if (complete) return false;
-    return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > UNREAD_BYTES_KEPT;
+    if (this.request.complete) return false;
+    const { transferEncoding, contentLength = 0 } = this.head;
+    return transferEncoding !== undefined || contentLength > UNREAD_BYTES_KEPT;
   }
 }
 
-/** What is behind a fault on our side (5xx), for the operator. Causes of a 4xx could quote what the caller sent. */
-function causeFor(error: CacheError): string | undefined {
-  return HTTP_STATUS[error.code] >= 500 && error.cause instanceof Error ? error.cause.message : undefined;
+/**
+ * What is behind a fault on our side (5xx) or a refused login or token, for the operator. What is behind another 4xx
+ * could quote what the caller sent; `auth/` gives words of its own instead of an error.
+ */
+function causeFor({ code, cause }: CacheError): string | undefined {
+  if (code === 'unauthenticated' || code === 'throttled')
+    return typeof cause === 'string' ? cause : undefined;
+  return HTTP_STATUS[code] >= 500 && cause instanceof Error ? cause.message : undefined;
 }

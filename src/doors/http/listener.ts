@@ -20,8 +20,6 @@ export interface ListenerOptions extends CertificateFiles {
   /** 0: any that is free. */
   readonly port: number;
   readonly maxConnections: number;
-  /** Requests that are being answered at the same time. */
-  readonly maxInFlight: number;
   readonly app: Express | RequestListener;
   readonly clock: Clock;
   readonly log: Log;
@@ -67,8 +65,11 @@ const SURPLUS_MAX = 64;
 
 /** For the time of a stop in which new connections are still taken, while load balancers notice. */
 const DRAIN_MS = 1000;
-/** For requests that are still being answered after that. */
-const STOP_MS = 5000;
+/**
+ * For requests that are still under way after that: one that began just before the end may take `requestTimeout` to
+ * arrive, and is to be answered then. Those who start the service give it 20 s in all.
+ */
+const STOP_MS = LIMITS.requestTimeout + 1000;
 /** For the first request of a connection that was opened just before the end. */
 const FRESH_MS = 1000;
 const POLL_MS = 25;
@@ -77,7 +78,8 @@ const POLL_MS = 25;
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { host, port, app, clock, log } = options;
   const certificate = await readCertificate(options, clock);
-  if (certificate.hasExpired) log.warn({ file: options.certFile }, 'the certificate has expired');
+  const { untimely } = certificate;
+  if (untimely !== undefined) log.warn({ file: options.certFile }, `the certificate ${untimely}`);
 
   const server: Server = createServer({
     ...LIMITS,
@@ -122,12 +124,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 function serve(
   server: Server,
   connections: Connections,
-  { app, maxInFlight, log }: ListenerOptions,
+  { app, log }: ListenerOptions,
   isDraining: () => boolean,
 ): void {
   // Shared by all answers, so that a request costs no function of its own.
   function settle(this: ServerResponse): void {
-    connections.settle(this.req.socket);
+    connections.peerOf(this.req.socket)?.settle();
   }
 
   /** Whether the application may see the request; if not, it is answered, or its connection is past answering. */
@@ -137,9 +139,7 @@ function serve(
       request.resume();
       return false;
     }
-    const isBusy = connections.inFlight >= maxInFlight;
     peer.begin(request, response);
-    connections.inFlight++;
     response.on('close', settle);
     if (isDraining() || peer.isSurplus) peer.announceEnd();
     try {
@@ -148,13 +148,10 @@ function serve(
       request.url = parseTarget(request);
       if (peer.isSurplus)
         throw new CacheError('unavailable', 'There are too many connections; try again soon.');
-      if (isBusy) throw new CacheError('unavailable', 'There are too many requests; try again soon.');
       return true;
     } catch (thrown) {
-      const error = toCacheError(thrown);
-      // Too many requests at this moment say nothing against this connection.
-      if (error.code !== 'unavailable') peer.announceEnd();
-      peer.reject(request, response, error);
+      peer.announceEnd();
+      peer.reject(request, response, toCacheError(thrown));
       return false;
     }
   }
@@ -163,9 +160,8 @@ function serve(
     if (admits(request, response)) app(request, response);
   });
   server.on('checkContinue', (request: CacheRequest, response) => {
-    if (!admits(request, response)) return;
-    response.writeContinue();
-    app(request, response);
+    request.awaitsContinue = true;
+    if (admits(request, response)) app(request, response);
   });
   server.on('checkExpectation', (request: CacheRequest, response) => {
     admits(request, response, false);
@@ -219,25 +215,23 @@ function listen(server: Server, host: string, port: number): Promise<void> {
  */
 async function drain(server: Server, connections: Connections, log: Log): Promise<void> {
   connections.announceEnd();
-  for (let leftMs = DRAIN_MS; leftMs > 0 && connections.size > 0; leftMs -= POLL_MS) await pause();
+  // Whether or not anyone is connected: those who ask for readiness may open a connection each time.
+  await pause(DRAIN_MS);
 
   // Node's own idea of an idle connection includes those whose answer is still leaving, and cuts it off.
   server.closeIdleConnections = () => undefined;
   const isClosed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (let leftMs = STOP_MS; leftMs > 0 && connections.size > 0; leftMs -= POLL_MS) {
     connections.closeIdle(FRESH_MS);
-    await pause();
+    await pause(POLL_MS);
   }
   if (connections.size > 0) {
-    log.warn(
-      { connections: connections.size, in_flight: connections.inFlight },
-      'cut connections at the end',
-    );
+    log.warn({ connections: connections.size, answers_owed: connections.owed }, 'cut connections at the end');
     connections.destroyAll();
   }
   await isClosed;
 }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, POLL_MS));
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

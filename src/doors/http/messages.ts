@@ -7,6 +7,8 @@
 import type { Express } from 'express';
 import { randomBytes } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
+import type { CacheError } from '../../core/errors';
+import { readHead, type RequestHead } from './request-head';
 
 /** Tells the requests of this process from those of all others, past and present. */
 const ID_PREFIX = `${randomBytes(6).toString('base64url')}-`;
@@ -17,14 +19,32 @@ export function createRequestId(): string {
   return ID_PREFIX + (++lastId).toString(36);
 }
 
-/** A request as the listener makes it. */
-export class CacheRequest extends IncomingMessage {
-  requestId = createRequestId();
+/** What the listener and the application tell each other of a request. One that came another way has nothing yet. */
+export interface RequestNotes {
+  requestId?: string | undefined;
+  head?: RequestHead | undefined;
+  /** The client sends the body when it is asked for it (`Expect: 100-continue`). */
+  awaitsContinue?: boolean;
+  /** What the listener has answered in the application's place, because the body broke off. */
+  refusal?: CacheError | undefined;
 }
 
-/** The id of a request, whoever made it: one that did not come through the listener gets one here, and keeps it. */
-export function requestIdOf(request: IncomingMessage & { requestId?: string }): string {
+/** A request as the listener makes it. */
+export class CacheRequest extends IncomingMessage implements RequestNotes {
+  requestId: string | undefined = undefined;
+  head: RequestHead | undefined = undefined;
+  awaitsContinue = false;
+  refusal: CacheError | undefined = undefined;
+}
+
+/** The id of a request, whoever made it: given on the first call, and kept. */
+export function requestIdOf(request: IncomingMessage & RequestNotes): string {
   return (request.requestId ??= createRequestId());
+}
+
+/** The header fields of a request: read on the first call, and kept. */
+export function headOf(request: IncomingMessage & RequestNotes): RequestHead {
+  return (request.head ??= readHead(request.rawHeaders));
 }
 
 /**

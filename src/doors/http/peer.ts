@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { CacheError } from '../../core/errors';
 import type { Log } from '../../core/ports';
 import { METHODS } from './framing';
-import { type CacheRequest, createRequestId } from './messages';
+import { type CacheRequest, createRequestId, requestIdOf } from './messages';
 import { Patience } from './patience';
 import { respondError } from './respond';
 
@@ -77,10 +77,11 @@ export class Peer {
     this.isClosing = true;
   }
 
-  /** Answers the latest request with `error`. */
+  /** Answers a request that the application never sees. */
   reject(request: CacheRequest, response: ServerResponse, error: CacheError): void {
-    this.#note(error, request.requestId);
-    respondError(response, error, request.requestId, { extra: extraHeaders(error) });
+    const requestId = requestIdOf(request);
+    this.#note(error, requestId);
+    respondError(response, error, requestId, { extra: extraHeaders(error) });
   }
 
   /** The bytes that arrive make no sense, or no progress: says so, in the right place, and closes. */
@@ -96,7 +97,9 @@ export class Peer {
         return;
       }
       response.shouldKeepAlive = false;
-      this.reject(request, response, error);
+      // The application is waiting for the rest: it hears of the end from the response, and has the line for the log.
+      request.refusal = error;
+      respondError(response, error, requestIdOf(request));
     } else if (this.pending === 0) {
       this.#say(error);
     } else {

@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { CacheError } from '../../core/errors';
 import type { Exchange } from './exchange';
+import { GatheredBytes } from './gathered-bytes';
 import type { RequestHead } from './request-head';
 
 /** `charset` is the one parameter that is allowed, and UTF-8 the one charset (RFC 8259 8.1). */
@@ -23,35 +24,27 @@ export function bodyBytesMax(valueBytesMax: number): number {
  * first, `onBody` is never called. A body that comes too slowly is the listener's to end: it closes the connection.
  * @throws CacheError `unsupported_media_type`, `too_large`: before anything is read.
  */
-export function readBody(
-  exchange: Exchange,
-  head: RequestHead,
-  bytesMax: number,
-  onBody: (bytes: Buffer) => unknown,
-): void {
+export function readBody(exchange: Exchange, bytesMax: number, onBody: (bytes: Buffer) => unknown): void {
+  const { head, request, response } = exchange;
   checkMediaType(head);
   if (head.contentLength !== undefined && head.contentLength > bytesMax) throw bodyTooLarge(bytesMax);
 
-  const { request, response } = exchange;
-  const chunks: Buffer[] = [];
-  let receivedBytes = 0;
+  exchange.askForBody();
+  const body = new GatheredBytes();
 
   function take(chunk: Buffer): void {
-    receivedBytes += chunk.length;
-    if (receivedBytes > bytesMax) {
+    if (body.length + chunk.length > bytesMax) {
       refuse(bodyTooLarge(bytesMax));
-    } else if (!exchange.hold(chunk.length)) {
+    } else if (!exchange.hold(body.growthFor(chunk))) {
       refuse(new CacheError('unavailable', 'Too much is being sent at once.'));
     } else {
-      chunks.push(chunk);
+      body.add(chunk);
     }
   }
 
   function finish(): void {
     stop();
-    const [first] = chunks;
-    const whole = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks, receivedBytes);
-    exchange.attempt(() => onBody(whole));
+    exchange.attempt(() => onBody(body.whole()));
   }
 
   function abandon(): void {
@@ -61,7 +54,6 @@ export function readBody(
 
   function refuse(error: CacheError): void {
     stop();
-    chunks.length = 0;
     exchange.fail(error);
   }
 

@@ -1,16 +1,22 @@
 /**
- * The header fields this door cares about, gathered in one pass over what arrived. `request.headers` would not do: it
- * drops a repeated `Authorization` or `Content-Type` in silence, and a second one must be seen to be refused.
+ * The header fields this door cares about, gathered in one pass over what arrived, for the listener and the
+ * application together. `request.headers` would not do: it drops a repeated `Host`, `Authorization` or `Content-Type`
+ * in silence, and a second one must be seen to be refused.
  */
 
 export class RequestHead {
+  host: string | undefined = undefined;
+  /** How many `Host` fields there were. */
+  hosts = 0;
+  hasUpgrade = false;
+  transferEncoding: string | undefined = undefined;
   authorization: string | undefined = undefined;
   /** How many `Authorization` fields there were. */
   authorizations = 0;
   contentType: string | undefined = undefined;
   /** How many `Content-Type` fields there were. */
   contentTypes = 0;
-  /** The announced size of the body; undefined when it is chunked or absent. Node has checked that it is a number. */
+  /** The announced size of the body; undefined when it is chunked or absent. The parser has checked it: one number. */
   contentLength: number | undefined = undefined;
   contentEncoding: string | undefined = undefined;
   /** `Prefer: return=minimal` (RFC 7240). */
@@ -26,7 +32,9 @@ export function readHead(rawHeaders: readonly string[]): RequestHead {
     const name = rawHeaders[at] ?? '';
     // The length tells nearly all other fields apart without making a lower-case copy of each name.
     switch (name.length) {
+      case 4:
       case 6:
+      case 7:
       case 12:
       case 13:
       case 14:
@@ -40,6 +48,16 @@ export function readHead(rawHeaders: readonly string[]): RequestHead {
 
 function takeField(head: RequestHead, name: string, value: string): void {
   switch (name) {
+    case 'host':
+      head.host = value;
+      head.hosts++;
+      break;
+    case 'upgrade':
+      head.hasUpgrade = true;
+      break;
+    case 'transfer-encoding':
+      head.transferEncoding = joined(head.transferEncoding, value);
+      break;
     case 'authorization':
       head.authorization = value;
       head.authorizations++;
@@ -52,7 +70,7 @@ function takeField(head: RequestHead, name: string, value: string): void {
       head.contentLength = Number(value);
       break;
     case 'content-encoding':
-      head.contentEncoding = head.contentEncoding === undefined ? value : `${head.contentEncoding}, ${value}`;
+      head.contentEncoding = joined(head.contentEncoding, value);
       break;
     case 'prefer':
       head.prefersMinimal ||= prefersMinimal(value);
@@ -60,6 +78,11 @@ function takeField(head: RequestHead, name: string, value: string): void {
     case 'ringcache-session':
       head.hasSession = true;
   }
+}
+
+/** Fields of one name are one list (RFC 9110 5.3). */
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`;
 }
 
 function prefersMinimal(value: string): boolean {

@@ -4,6 +4,7 @@
  * text (Node 20), hence the second look at the body here.
  */
 import { CacheError } from '../../../core/errors';
+import { endOfString } from './json-text';
 
 const QUOTE = 34;
 const PLUS = 43;
@@ -12,7 +13,6 @@ const POINT = 46;
 const ZERO = 48;
 const NINE = 57;
 const UPPER_E = 69;
-const BACKSLASH = 92;
 const LOWER_E = 101;
 
 /** A double holds every decimal number of so many digits, as long as it has no exponent. */
@@ -64,20 +64,6 @@ function canonical(number: string): string {
   let end = digits.length;
   while (digits.charCodeAt(end - 1) === ZERO) end--;
   return `${sign}${digits.slice(first, end)}e${exponent - fraction.length + (digits.length - end)}`;
-}
-
-/** The place after the quote that closes the string whose text begins at `from`. */
-function endOfString(json: string, from: number): number {
-  let quote = json.indexOf('"', from);
-  while (quote >= 0 && isEscaped(json, quote)) quote = json.indexOf('"', quote + 1);
-  return quote < 0 ? json.length : quote + 1;
-}
-
-/** An odd number of backslashes before it. */
-function isEscaped(json: string, at: number): boolean {
-  let before = at;
-  while (json.charCodeAt(before - 1) === BACKSLASH) before--;
-  return (at - before) % 2 === 1;
 }
 
 function endOfNumber(json: string, from: number): number {

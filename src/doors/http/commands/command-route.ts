@@ -9,10 +9,8 @@ import { CacheError } from '../../../core/errors';
 import type { Principal } from '../../../core/grants';
 import type { Limits } from '../../../core/limits';
 import type { Clock } from '../../../lib/clock';
-import { authenticate } from '../authenticate';
 import type { Exchange, Outcome } from '../exchange';
 import { bodyBytesMax, decodeText, readBody } from '../read-body';
-import { readHead, type RequestHead } from '../request-head';
 import { CommandParser, type ParsedBody, type ParsedCommand } from './parse-commands';
 import { CACHE_STATUS, CACHE_STATUS_MISS, type ReplyContext, replyText } from './reply-text';
 
@@ -31,13 +29,13 @@ export function createCommandRoute(deps: CommandRouteDeps): (exchange: Exchange)
   const bytesMax = bodyBytesMax(limits.valueBytesMax);
 
   return (exchange) => {
-    const head = readHead(exchange.request.rawHeaders);
-    const principal = authenticate(head, access);
-    exchange.client = principal.name;
-    if (head.hasSession) throw new CacheError('bad_request', 'Ringcache-Session is not supported yet.');
-    readBody(exchange, head, bytesMax, (bytes) => {
-      const parsed = parser.parse(decodeText(bytes));
-      execute(deps, exchange, head, principal, parsed);
+    const principal = exchange.authenticate(access);
+    if (exchange.head.hasSession) {
+      throw new CacheError('bad_request', 'Ringcache-Session is not supported yet.');
+    }
+    readBody(exchange, bytesMax, (bytes) => {
+      exchange.beginWork();
+      execute(deps, exchange, principal, parser.parse(decodeText(bytes)));
     });
   };
 }
@@ -45,13 +43,12 @@ export function createCommandRoute(deps: CommandRouteDeps): (exchange: Exchange)
 function execute(
   { cache, limits, clock }: CommandRouteDeps,
   exchange: Exchange,
-  head: RequestHead,
   principal: Principal,
   { isBatch, commands }: ParsedBody,
 ): void {
   // A request has arrived when its last byte has: the time that a slow sender takes is not the core's.
   const deadlineMs = clock.now() + limits.requestTimeoutMs;
-  const context: ReplyContext = { requestId: exchange.requestId, minimal: head.prefersMinimal };
+  const context: ReplyContext = { requestId: exchange.requestId, minimal: exchange.head.prefersMinimal };
   if (isBatch) {
     exchange.command = 'BATCH';
     exchange.commandCount = commands.length;

@@ -9,6 +9,7 @@ import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
 import { parseJson } from '../read-body';
 import { checkNumbers } from './check-numbers';
+import { checkStructure } from './check-structure';
 import { parseKey, parseTextValue, TTL_SECONDS_MAX, ttlMsOf } from './command-fields';
 import { checkFields, type CommandSchemas, createCommandSchemas } from './command-schemas';
 
@@ -23,6 +24,9 @@ export interface ParsedBody {
   readonly isBatch: boolean;
   readonly commands: readonly [ParsedCommand, ...ParsedCommand[]];
 }
+
+/** A value lies in its command's object, and that in the array of a batch. */
+const DEPTH_OF_COMMANDS = 2;
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -40,6 +44,7 @@ export class CommandParser {
 
   /** @throws CacheError `bad_request`, `too_large`; in a batch the message says at which index. */
   parse(text: string): ParsedBody {
+    checkStructure(text, this.limits.depthMax + DEPTH_OF_COMMANDS);
     const body = parseJson(text);
     const parsed: ParsedBody = Array.isArray(body)
       ? { isBatch: true, commands: this.#parseBatch(body) }

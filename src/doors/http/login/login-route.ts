@@ -3,7 +3,6 @@ import type { Access } from '../../../auth/access';
 import { CacheError } from '../../../core/errors';
 import type { Exchange } from '../exchange';
 import { decodeText, parseJson, readBody } from '../read-body';
-import { readHead } from '../request-head';
 
 const BODY_BYTES_MAX = 16 * 1024;
 
@@ -11,9 +10,13 @@ const BODY_BYTES_MAX = 16 * 1024;
 export function createLoginRoute(access: Pick<Access, 'login'>): (exchange: Exchange) => void {
   return (exchange) => {
     const { request } = exchange;
-    readBody(exchange, readHead(request.rawHeaders), BODY_BYTES_MAX, (bytes) => {
+    const address = request.socket.remoteAddress ?? '';
+    exchange.address = address;
+    readBody(exchange, BODY_BYTES_MAX, (bytes) => {
+      exchange.beginWork();
       const apiKey = parseApiKey(bytes);
-      const login = access.login(apiKey, request.socket.remoteAddress ?? '');
+      const login = access.login(apiKey, address);
+      exchange.client = login.client;
       const body = {
         access_token: login.accessToken,
         token_type: 'Bearer',

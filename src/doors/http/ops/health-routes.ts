@@ -1,4 +1,7 @@
-/** `GET /livez` and `GET /readyz`: open to all, so they say nothing but the state. */
+/**
+ * `GET /livez` and `GET /readyz`: open to all, so they say nothing but the state. They never take a place among the
+ * requests at work: full is neither dead nor out of order.
+ */
 import type { CacheService } from '../../../core/cache';
 import { CacheError } from '../../../core/errors';
 import type { Exchange } from '../exchange';

@@ -3,10 +3,8 @@ import type { Access } from '../../../auth/access';
 import type { CacheService, KeyLocation } from '../../../core/cache';
 import type { Limits } from '../../../core/limits';
 import type { Clock } from '../../../lib/clock';
-import { authenticate } from '../authenticate';
 import { parseKey } from '../commands/command-fields';
 import type { Exchange } from '../exchange';
-import { readHead } from '../request-head';
 
 export interface RingRouteDeps {
   readonly cache: Pick<CacheService, 'locate'>;
@@ -22,10 +20,9 @@ export interface RingRouteDeps {
 export function createRingRoute(deps: RingRouteDeps): (exchange: Exchange) => Promise<void> {
   const { cache, access, limits, clock } = deps;
   return async (exchange) => {
-    const { request } = exchange;
-    const principal = authenticate(readHead(request.rawHeaders), access);
-    exchange.client = principal.name;
-    const text = String(request.params['key']);
+    const principal = exchange.authenticate(access);
+    exchange.beginWork();
+    const text = String(exchange.request.params['key']);
     const key = parseKey(text, limits);
     const location = await cache.locate(principal, key, clock.now() + limits.requestTimeoutMs);
     exchange.answer(200, JSON.stringify({ key: text, ...locationFields(location) }), 'SUCCESS');

@@ -2,9 +2,7 @@
 import type { Access } from '../../../auth/access';
 import type { CacheService, CacheStatus } from '../../../core/cache';
 import type { NodeStatus } from '../../../core/ports';
-import { authenticate } from '../authenticate';
 import type { Exchange } from '../exchange';
-import { readHead } from '../request-head';
 
 /** The handler of `GET /status`. */
 export function createStatusRoute(
@@ -12,8 +10,8 @@ export function createStatusRoute(
   access: Pick<Access, 'verify'>,
 ): (exchange: Exchange) => void {
   return (exchange) => {
-    const principal = authenticate(readHead(exchange.request.rawHeaders), access);
-    exchange.client = principal.name;
+    const principal = exchange.authenticate(access);
+    exchange.beginWork();
     exchange.answer(200, JSON.stringify(statusFields(cache.status(principal))), 'SUCCESS');
   };
 }

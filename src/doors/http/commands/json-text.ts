@@ -1,0 +1,17 @@
+/** Walking over JSON text without parsing it. */
+
+const BACKSLASH = 92;
+
+/** The place after the quote that closes the string whose text begins at `from`. */
+export function endOfString(json: string, from: number): number {
+  let quote = json.indexOf('"', from);
+  while (quote >= 0 && isEscaped(json, quote)) quote = json.indexOf('"', quote + 1);
+  return quote < 0 ? json.length : quote + 1;
+}
+
+/** An odd number of backslashes before it. */
+function isEscaped(json: string, at: number): boolean {
+  let before = at;
+  while (json.charCodeAt(before - 1) === BACKSLASH) before--;
+  return (at - before) % 2 === 1;
+}

@@ -1,0 +1,63 @@
+// A match: contenders asked in turn, round after round, so that whatever else the machine does falls on all of them.
+import { missingCommands } from './contenders.mjs';
+import { runLoad, writeRequests } from './load.mjs';
+
+/** Of an odd count the middle one, of an even count the mean of the two in the middle. */
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Opens the contenders that can run here, warms each up, measures them in turn and closes them.
+ * @returns {Promise<{ name: string, skipped?: string, samples: object[] }[]>} in the order given
+ */
+export async function play(run, operation, contenders, { seconds, rounds }) {
+  const all = contenders.map((contender) => {
+    const missing = missingCommands(contender.needs);
+    return {
+      contender,
+      samples: [],
+      skipped: missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined,
+    };
+  });
+  const players = all.filter(({ skipped }) => skipped === undefined);
+  try {
+    for (const player of players) {
+      run.progress(`${player.contender.name}: starting`);
+      player.open = await player.contender.open(run);
+      player.replyBytes = await player.open.check(operation);
+      player.file = writeRequests(
+        run,
+        `requests-${player.open.endpoint.port}`,
+        player.open.requests(operation),
+      );
+      // Without this the first round would time the compiler.
+      run.progress(`${player.contender.name}: warming up`);
+      await runLoad(run, player.open, player.file, player.replyBytes, 2);
+    }
+    for (let round = 1; round <= rounds; round++) {
+      // Every other round the other way round: who comes first has no advantage.
+      for (const player of round % 2 === 1 ? players : players.toReversed()) {
+        run.progress(`round ${round} of ${rounds}: ${player.contender.name}`);
+        player.samples.push(await runLoad(run, player.open, player.file, player.replyBytes, seconds));
+      }
+    }
+    for (const player of players) await player.open.check(operation);
+  } finally {
+    await Promise.all(players.map((player) => player.open?.close()));
+  }
+  return all.map(({ contender, samples, skipped }) => ({ name: contender.name, samples, skipped }));
+}
+
+/**
+ * How many times as fast as `base` the contender was: the median over the rounds of the ratio within one round.
+ * `byProcessor` compares the servers' processor time per request, `byRate` requests per second.
+ */
+export function compare({ samples }, { samples: base }) {
+  return {
+    byProcessor: median(samples.map((sample, at) => base[at].microsPerRequest / sample.microsPerRequest)),
+    byRate: median(samples.map((sample, at) => sample.requestsPerSecond / base[at].requestsPerSecond)),
+  };
+}

@@ -1,0 +1,145 @@
+// The rows of the benchmark: what is measured, against what, and what is to be reached.
+import { bareNode, missingCommands, ringcache, startService, webdisStack } from './contenders.mjs';
+import { startRedis } from './redis.mjs';
+import { compare, median, play } from './rounds.mjs';
+import { BATCH } from './workload.mjs';
+
+const START_SECONDS = 1.0;
+const READS_PER_SECOND = 500_000;
+
+/**
+ * Each row's `measure(run, pace)` gives what `report.mjs` shows: `contenders`, and `goals`, each a figure with what
+ * it must be; `goal` undefined: for information.
+ */
+export const ROWS = {
+  P1: {
+    title: 'POST /cache READ, near hit',
+    async measure(run, pace) {
+      const contenders = await play(run, 'READ', [ringcache({}), bareNode(), webdisStack()], pace);
+      return { contenders, goals: [ratio(contenders, 0, 1, 0.8), ratio(contenders, 0, 2, 1.1)] };
+    },
+  },
+  P2: {
+    title: 'POST /cache without a near cache, Redis on the same core',
+    async measure(run, pace) {
+      const parts = [];
+      for (const operation of ['READ', 'WRITE']) {
+        const contenders = await play(
+          run,
+          operation,
+          [
+            ringcache({ name: 'ringcache, 1 Redis', replicas: 0, near: false }),
+            webdisStack(),
+            ringcache({ name: 'ringcache, 1 + 3 Redis', replicas: 3, near: false }),
+          ],
+          pace,
+        );
+        const goals = [ratio(contenders, 0, 1, 0.9), ratio(contenders, 2, 1, undefined)];
+        parts.push(labelled(operation, { contenders, goals }));
+      }
+      return joined(parts);
+    },
+  },
+  P3: {
+    title: `batches of ${BATCH} READs, near hits`,
+    async measure(run, pace) {
+      const contenders = await play(run, 'BATCH', [ringcache({}), bareNode()], pace);
+      return { contenders, goals: [readsPerSecond(contenders[0]), ratio(contenders, 0, 1, undefined)] };
+    },
+  },
+  P8: {
+    title: 'start of the built service until readyz answers 200',
+    async measure(run, { rounds }) {
+      const goals = [await startTime(run, 'memory engine', rounds, undefined)];
+      if (missingCommands(['redis-server']).length > 0) {
+        goals.push({ label: 'ring engine', skipped: 'not installed: redis-server' });
+      } else {
+        const shard = await startRedis(run, 3);
+        goals.push(await startTime(run, 'ring engine, 1 + 3 Redis', rounds, shard.setting));
+        await shard.stop();
+      }
+      return { contenders: [], goals };
+    },
+  },
+  P9: {
+    title: 'encrypted values against plain ones',
+    async measure(run, pace) {
+      const parts = [];
+      for (const [label, operation, near, goal] of [
+        ['READ, decrypted each time', 'READ', false, 0.8],
+        ['WRITE', 'WRITE', false, 0.8],
+        ['READ, near hit', 'READ', true, undefined],
+      ]) {
+        const contenders = await play(
+          run,
+          operation,
+          [
+            ringcache({ name: 'encrypted', replicas: 0, near, encrypted: true }),
+            ringcache({ name: 'plain', replicas: 0, near }),
+          ],
+          pace,
+        );
+        parts.push(labelled(label, { contenders, goals: [ratio(contenders, 0, 1, goal)] }));
+      }
+      return joined(parts);
+    },
+  },
+};
+
+/**
+ * Judged by processor time where it is known: that is what one core can answer, while requests per second also
+ * depend on the load generator, which saturates before the fastest servers do.
+ */
+function ratio(contenders, subjectAt, baseAt, goal) {
+  const [subject, base] = [contenders[subjectAt], contenders[baseAt]];
+  const label = `${subject.name} / ${base.name}`;
+  const skipped = subject.skipped ?? base.skipped;
+  if (skipped !== undefined) return { label, skipped };
+  const { byProcessor, byRate } = compare(subject, base);
+  const value = Number.isNaN(byProcessor) ? byRate : byProcessor;
+  return { label, unit: '×', value, goal, byRate, met: goal === undefined ? undefined : value >= goal };
+}
+
+function readsPerSecond({ name, samples }) {
+  const value = median(
+    samples.map(({ microsPerRequest, requestsPerSecond }) =>
+      Number.isNaN(microsPerRequest) ? requestsPerSecond * BATCH : (1e6 / microsPerRequest) * BATCH,
+    ),
+  );
+  return {
+    label: `${name}, per core`,
+    unit: 'READs/s',
+    value,
+    goal: READS_PER_SECOND,
+    met: value >= READS_PER_SECOND,
+  };
+}
+
+/** Not pinned: this is how an operator starts it. */
+async function startTime(run, label, rounds, nodes) {
+  const seconds = [];
+  for (let round = 1; round <= rounds; round++) {
+    run.progress(`${label}: start ${round} of ${rounds}`);
+    const startedMs = performance.now();
+    const { server } = await startService(
+      run,
+      nodes === undefined ? { ENGINE: 'memory' } : { REDIS_NODES: nodes },
+      undefined,
+    );
+    seconds.push((performance.now() - startedMs) / 1000);
+    await server.stop();
+  }
+  const value = median(seconds);
+  return { label, unit: 's', value, goal: START_SECONDS, lessIsBetter: true, met: value <= START_SECONDS };
+}
+
+function labelled(label, { contenders, goals }) {
+  return {
+    contenders: contenders.map((contender) => ({ ...contender, name: `${label}: ${contender.name}` })),
+    goals: goals.map((goal) => ({ ...goal, label: `${label}: ${goal.label}` })),
+  };
+}
+
+function joined(parts) {
+  return { contenders: parts.flatMap((part) => part.contenders), goals: parts.flatMap((part) => part.goals) };
+}
