@@ -50,7 +50,8 @@ export async function start(config: Config, log: Log): Promise<Service> {
       }),
     );
 
-    let listener: Listener | undefined = undefined as Listener | undefined;
+    // The application asks the listener, which opens after it.
+    const door: { listener: Listener | undefined } = { listener: undefined };
     const app = createApp({
       cache,
       access,
@@ -59,11 +60,11 @@ export async function start(config: Config, log: Log): Promise<Service> {
       log,
       encryptionConfigured: cipher !== undefined,
       maxInFlight: config.http.maxInFlight,
-      isDraining: () => listener?.draining === true,
+      isDraining: () => door.listener?.draining === true,
     });
-    listener = closers.add(await openListener({ ...config.http, app, clock, log }));
+    door.listener = closers.add(await openListener({ ...config.http, app, clock, log }));
 
-    const { host, port } = listener;
+    const { host, port } = door.listener;
     log.info({ host, port, engine: engine.kind }, 'listening');
     return { host, port, stop: () => closers.closeAll() };
   } catch (failure) {

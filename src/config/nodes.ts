@@ -21,10 +21,10 @@ export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
 
   const shards = text.split(';').map((shardText, index): ShardConfig | undefined => {
     const place = `shard ${index + 1}`;
-    const [, name, nodeTexts] = /^\s*([\w.-]{1,64})=(.*)$/s.exec(shardText) ?? [];
+    const [, name, nodeTexts] = /^\s*([A-Za-z0-9][\w.-]{0,63})=(.*)$/s.exec(shardText) ?? [];
     if (name === undefined || nodeTexts === undefined) {
       reasons.push(
-        `${place} must be written name=master,replica,… with a name of 1 to 64 letters, digits, dots, dashes or underscores`,
+        `${place} must be written name=master,replica,… with a name of 1 to 64 letters, digits, dots, dashes or underscores, the first a letter or a digit`,
       );
       return undefined;
     }

@@ -187,7 +187,7 @@ it('a frozen master costs a write its deadline once; then writes are refused at 
   await eventually(() => write(KEYS[0]!, 'again'), 2000);
 }, 20_000);
 
-it('a node that is no value is not read, and a full one says so', async () => {
+it('what is no value, or too large for one, is not read, and a full master says so', async () => {
   await shard.master.client.hset('hash', 'field', 'v');
   await shard.inSync();
   await expect(read('hash' as Key)).rejects.toMatchObject({ code: 'corrupt_value' });

@@ -31,8 +31,11 @@ export function readBody(exchange: Exchange, bytesMax: number, onBody: (bytes: B
 
   exchange.askForBody();
   const body = new GatheredBytes();
+  // Taking the listeners off instead would turn the emitter's table into a dictionary: 4 % of the throughput.
+  let isOver = false;
 
   function take(chunk: Buffer): void {
+    if (isOver) return;
     if (body.length + chunk.length > bytesMax) {
       refuse(bodyTooLarge(bytesMax));
     } else if (!exchange.hold(body.growthFor(chunk))) {
@@ -43,23 +46,20 @@ export function readBody(exchange: Exchange, bytesMax: number, onBody: (bytes: B
   }
 
   function finish(): void {
-    stop();
+    if (isOver) return;
+    isOver = true;
     exchange.attempt(() => onBody(body.whole()));
   }
 
   function abandon(): void {
-    stop();
+    if (isOver) return;
+    isOver = true;
     exchange.abandon();
   }
 
   function refuse(error: CacheError): void {
-    stop();
+    isOver = true;
     exchange.fail(error);
-  }
-
-  function stop(): void {
-    request.off('data', take).off('end', finish).off('close', abandon);
-    response.off('close', abandon);
   }
 
   request.on('data', take).on('end', finish).on('close', abandon);

@@ -2,7 +2,7 @@
 // its own, so that an answer to another question is seen.
 
 export const KEYS = 1000;
-export const VALUE_BYTES = 100;
+const VALUE_BYTES = 100;
 export const BATCH = 100;
 
 /** All of one length, so that all replies of a kind are: `load.mjs` holds the bytes received to that. */
