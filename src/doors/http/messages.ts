@@ -52,8 +52,20 @@ export function headOf(request: IncomingMessage & RequestNotes): RequestHead {
  * Replaces `app.request` and `app.response`: to be called before other apps are mounted on `app`, and once.
  */
 export function createMessageClasses(app: Express) {
-  class AppRequest extends CacheRequest {}
-  class AppResponse extends ServerResponse<AppRequest> {}
+  // What Express and its router would add later: objects that have all their fields from the start stay on V8's fast
+  // path, which is worth a twelfth of a near hit.
+  class AppRequest extends CacheRequest {
+    res: unknown = undefined;
+    next: unknown = undefined;
+    baseUrl: unknown = undefined;
+    originalUrl: unknown = undefined;
+    params: unknown = undefined;
+    route: unknown = undefined;
+    _parsedUrl: unknown = undefined;
+  }
+  class AppResponse<Request extends IncomingMessage> extends ServerResponse<Request> {
+    locals: unknown = undefined;
+  }
   app.request = withMethodsOf(AppRequest.prototype, app.request, IncomingMessage.prototype);
   app.response = withMethodsOf(AppResponse.prototype, app.response, ServerResponse.prototype);
   return { IncomingMessage: AppRequest, ServerResponse: AppResponse };
