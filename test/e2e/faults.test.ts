@@ -5,6 +5,7 @@ import { startShard, type ShardProcesses } from '../support/redis';
 
 /** As `REQUEST_TIMEOUT_MS` has it, and what a busy machine adds. */
 const DEADLINE_MS = 2000 + 500;
+const ANSWERS_MIN = 200;
 const KEYS = Array.from({ length: 40 }, (_, n) => `key-${n}`);
 
 let shard: ShardProcesses;
@@ -28,7 +29,10 @@ interface Answer {
   readonly tookMs: number;
 }
 
-/** Eight clients, that write every fourth key and read the others, until `until` has resolved. */
+/**
+ * Eight clients, that write every fourth key and read the others, until `until` has resolved and there are answers
+ * enough to speak of load: a fault may be noticed within a few milliseconds.
+ */
 async function loadUntil(until: Promise<unknown>): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
   let over = false;
@@ -36,7 +40,7 @@ async function loadUntil(until: Promise<unknown>): Promise<readonly Answer[]> {
     over = true;
   });
   const client = async (id: number): Promise<void> => {
-    for (let n = id; !over; n += 1) {
+    for (let n = id; !over || answers.length < ANSWERS_MIN; n += 1) {
       const key = KEYS[n % KEYS.length]!;
       const command = n % 4 === 0 ? 'WRITE' : 'READ';
       const sentMs = performance.now();
