@@ -3,7 +3,7 @@
  * replicas picks for the key, to the next one where that cannot be used, to the master at last.
  */
 import type { Ack, Key } from '../core/command';
-import { CacheError } from '../core/errors';
+import type { CacheError } from '../core/errors';
 import type { Found, Log, NodeStatus, ReadOptions, ShardStatus, WriteOptions } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
@@ -20,7 +20,7 @@ import {
 } from '../redis/commands';
 import { ConfirmingConnection } from '../redis/confirming-connection';
 import { RedisNode } from '../redis/redis-node';
-import { isNodeTrouble, translateRedisError } from '../redis/redis-errors';
+import { isNodeTrouble, translateRedisError, unreachable } from '../redis/redis-errors';
 import type { Replication } from '../redis/replication';
 import { HashRing, type Point } from './hash-ring';
 import { WriteMarks } from './write-marks';
@@ -47,6 +47,9 @@ const REPLICA_SILENCE_MS_MAX = 250;
 /** How soon after a write the replicas are asked how far they are, and how rarely at most while they lag. */
 const CATCH_UP_MS_MIN = 10;
 const CATCH_UP_MS_MAX = 160;
+/** For one page of a walk over all keys. */
+const SCAN_WAIT_MS = 2000;
+
 export class Shard {
   readonly name: string;
   readonly #master: RedisNode;
@@ -282,7 +285,7 @@ export class Shard {
   /** Those that answer at all are asked; one that does not is asked at its own pace, and nobody waits for it. */
   async #askReplicas(waitMs: number): Promise<void> {
     const answers = this.#replicas.filter((replica) => replica.usable).map((replica) => replica.probe());
-    await withDeadline(Promise.all(answers), waitMs, unreachable).catch(() => undefined);
+    await withDeadline(Promise.all(answers), waitMs, () => unreachable()).catch(() => undefined);
   }
 
   #settle(): void {
@@ -292,10 +295,4 @@ export class Shard {
     }
     this.#marks.settle(inUse);
   }
-}
-
-const SCAN_WAIT_MS = 2000;
-
-function unreachable(): CacheError {
-  return new CacheError('unavailable', 'The shard of this key cannot be reached.');
 }

@@ -4,7 +4,7 @@ import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import { keyArgument } from '../core/key';
 
-/** Sends one command, or several that go out together, on a connected client. */
+/** Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never throws. */
 export type RedisCommand<T> = (client: Redis) => Promise<T>;
 
 /**
@@ -66,7 +66,7 @@ function checkedSize(bytes: Buffer, bytesMax: number): Buffer {
 
 /** Remaining life in ms; Infinity: no expiry; undefined: absent. */
 export function getLife(key: Key): RedisCommand<number | undefined> {
-  return (client) => client.pttl(keyArgument(key)).then(lifeOf);
+  return async (client) => lifeOf(await client.pttl(keyArgument(key)));
 }
 
 /** PTTL's answer: −1 is no expiry, −2 no key. */
@@ -130,5 +130,5 @@ export function masterOffset(): RedisCommand<number> {
 
 /** Waits until so many replicas have what this connection wrote, and says how many have. Blocks the connection. */
 export function waitForReplicas(count: number, patienceMs: number): RedisCommand<number> {
-  return (client) => client.wait(count, patienceMs);
+  return async (client) => client.wait(count, patienceMs);
 }

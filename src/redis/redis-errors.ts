@@ -15,7 +15,7 @@ export function translateRedisError(thrown: unknown): CacheError {
   const reply = thrown instanceof Error && thrown.name === 'ReplyError' ? thrown.message : undefined;
   if (reply === undefined) {
     // Not an answer of Redis: the connection failed, or ioredis gave the command up.
-    return new CacheError('unavailable', 'The shard of this key cannot be reached.', { cause });
+    return unreachable(cause);
   }
   if (reply.startsWith('OOM')) {
     return new CacheError('out_of_memory', 'The shard of this key is out of memory.', { cause });
@@ -27,6 +27,11 @@ export function translateRedisError(thrown: unknown): CacheError {
     return new CacheError('unavailable', 'The shard of this key does not take commands now.', { cause });
   }
   return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
+}
+
+/** No node that could carry a command out can be asked now; nothing was sent, unless `cause` tells otherwise. */
+export function unreachable(cause?: unknown): CacheError {
+  return new CacheError('unavailable', 'The shard of this key cannot be reached.', { cause });
 }
 
 /**

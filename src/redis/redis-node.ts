@@ -14,7 +14,7 @@ import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, nameOfAddress, type NodeAddress } from './client';
 import { masterOffset, type RedisCommand } from './commands';
-import { translateRedisError } from './redis-errors';
+import { translateRedisError, unreachable } from './redis-errors';
 import { parseReplication, type Replication } from './replication';
 
 /** A service does not wait longer than this for one node before it begins to serve with the others. */
@@ -179,11 +179,10 @@ export class RedisNode {
   async #await<T>(answer: Promise<T>, deadlineMs: number, silenceMs: number): Promise<T> {
     const askedAtMs = this.#clock.now();
     let heardBytes = this.#heardBytes();
-    let pending = answer;
     for (;;) {
       const leftMs = deadlineMs - this.#clock.now();
       try {
-        return await withDeadline(pending, Math.min(leftMs, silenceMs), timedOut);
+        return await withDeadline(answer, Math.min(leftMs, silenceMs), timedOut);
       } catch (thrown) {
         if (!(thrown instanceof CacheError) || thrown.code !== 'timeout') throw translateRedisError(thrown);
         const nowMs = this.#clock.now();
@@ -191,12 +190,8 @@ export class RedisNode {
         const isSilent = heard === heardBytes;
         // A large value on its way, this one or one before it in line, is no silence.
         if (isSilent && nowMs - askedAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
-        if (isSilent || nowMs >= deadlineMs) {
-          answer.catch(() => undefined);
-          throw thrown;
-        }
+        if (isSilent || nowMs >= deadlineMs) throw thrown;
         heardBytes = heard;
-        pending = answer;
       }
     }
   }
@@ -274,10 +269,6 @@ export class RedisNode {
     this.#trouble = text;
     this.#log.warn({ node: this.name, cause: text }, 'redis node cannot be used');
   }
-}
-
-function unreachable(): CacheError {
-  return new CacheError('unavailable', 'The shard of this key cannot be reached.');
 }
 
 function timedOut(): CacheError {

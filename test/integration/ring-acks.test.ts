@@ -1,12 +1,12 @@
 /** `ack`: a change counts only when so many replicas have it, and one that was refused is never made later. */
 import type { Ack, Key } from '../../src/core/command';
 import type { Engine } from '../../src/core/ports';
-import { openRing } from '../../src/engines/ring';
 import type { ShardConfig } from '../../src/engines/shard';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
 import { startShard, type ShardProcesses } from '../support/redis';
+import { openTestRing } from '../support/ring';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 
 let shard: ShardProcesses;
@@ -20,14 +20,7 @@ beforeAll(async () => {
   // Only the gateway's way to the master leads through the proxy.
   const { master } = shard.config;
   const config: ShardConfig = { ...shard.config, master: { ...master, host: proxy.host, port: proxy.port } };
-  engine = await openRing({
-    shards: [config],
-    hash: 'ketama',
-    readFrom: 'replica',
-    storedBytesMax: 1000,
-    clock,
-    log,
-  });
+  engine = await openTestRing(config, log);
 }, 30_000);
 afterAll(async () => {
   await engine.close();

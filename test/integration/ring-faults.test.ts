@@ -2,11 +2,10 @@
 import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import type { Engine } from '../../src/core/ports';
-import { openRing } from '../../src/engines/ring';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
-import { createRecordingLog } from '../support/log';
 import { startShard, type ShardProcesses } from '../support/redis';
+import { openTestRing, STORED_BYTES_MAX } from '../support/ring';
 
 /** As `REQUEST_TIMEOUT_MS` has it. */
 const DEADLINE_MS = 2000;
@@ -17,14 +16,7 @@ let engine: Engine;
 
 beforeEach(async () => {
   shard = await startShard({ name: 'a', replicas: 3 });
-  engine = await openRing({
-    shards: [shard.config],
-    hash: 'ketama',
-    readFrom: 'replica',
-    storedBytesMax: 1_000_000,
-    clock,
-    log: createRecordingLog(),
-  });
+  engine = await openTestRing(shard.config);
   for (const key of KEYS) await write(key, 'v');
   await shard.inSync();
   // Reads are spread over all three replicas from here on.
@@ -191,7 +183,7 @@ it('what is no value, or too large for one, is not read, and a full master says 
   await shard.master.client.hset('hash', 'field', 'v');
   await shard.inSync();
   await expect(read('hash' as Key)).rejects.toMatchObject({ code: 'corrupt_value' });
-  await shard.master.client.set('huge', Buffer.alloc(1_000_001));
+  await shard.master.client.set('huge', Buffer.alloc(STORED_BYTES_MAX + 1));
   await shard.inSync();
   await expect(read('huge' as Key)).rejects.toMatchObject({ code: 'too_large' });
   await shard.master.client.config('SET', 'maxmemory', '1');

@@ -4,11 +4,10 @@ import type { Command, Key, Reply } from '../../src/core/command';
 import { Grants } from '../../src/core/grants';
 import { NearCache } from '../../src/core/near-cache';
 import type { Engine } from '../../src/core/ports';
-import { openRing } from '../../src/engines/ring';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
-import { createRecordingLog } from '../support/log';
 import { startShard, type ShardProcesses } from '../support/redis';
+import { openTestRing } from '../support/ring';
 
 const NEAR_OFF = 0;
 const NEAR_ON = 1000;
@@ -23,14 +22,7 @@ beforeAll(async () => {
 afterAll(() => shard.stop());
 
 beforeEach(async () => {
-  engine = await openRing({
-    shards: [shard.config],
-    hash: 'ketama',
-    readFrom: 'replica',
-    storedBytesMax: 1_000_000,
-    clock,
-    log: createRecordingLog(),
-  });
+  engine = await openTestRing(shard.config);
 });
 afterEach(async () => {
   shard.resumeReplication();
