@@ -11,7 +11,11 @@ const LAYERS = {
   },
   cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
   redis: { folders: ['lib', 'core'], packages: ['ioredis', 'node:net'] },
-  engines: { folders: ['lib', 'core', 'redis'], packages: ['hashring', 'lru-cache', 'node:crypto'] },
+  coherence: { folders: ['lib', 'core', 'redis'], packages: ['ioredis'] },
+  engines: {
+    folders: ['lib', 'core', 'redis', 'coherence'],
+    packages: ['hashring', 'lru-cache', 'node:crypto'],
+  },
   telemetry: { folders: ['lib', 'core'], packages: ['pino'] },
   'doors/http': {
     folders: ['lib', 'core', 'auth'],
@@ -30,13 +34,24 @@ const LAYERS = {
     ],
   },
   config: {
-    folders: ['lib', 'core', 'auth', 'cipher', 'redis', 'engines', 'telemetry', 'doors'],
+    folders: ['lib', 'core', 'auth', 'cipher', 'redis', 'coherence', 'engines', 'telemetry', 'doors'],
     packages: ['joi', 'dotenv', 'node:path'],
     typesOnly: true,
   },
 };
 
-const FOLDERS = ['lib', 'core', 'auth', 'cipher', 'redis', 'engines', 'telemetry', 'doors', 'config'];
+const FOLDERS = [
+  'lib',
+  'core',
+  'auth',
+  'cipher',
+  'redis',
+  'coherence',
+  'engines',
+  'telemetry',
+  'doors',
+  'config',
+];
 
 function lawOf([folder, { folders, packages, typesOnly }]) {
   const depth = folder.split('/').length;
@@ -63,7 +78,7 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
             {
               patterns: [
                 {
-                  regex: '^\\.\\./(lib|core|auth|cipher|redis|engines|telemetry|doors)/',
+                  regex: '^\\.\\./(lib|core|auth|cipher|redis|coherence|engines|telemetry|doors)/',
                   allowTypeImports: true,
                   message: 'config imports types only',
                 },

@@ -1,5 +1,5 @@
-// `npm run client`, `npm run rewrap` and `npm run bench`: installs and builds what is missing, then runs the program
-// in its own process with our standard streams, and ends as it ends.
+// `npm run client`, `rewrap`, `bench` and `torture`: installs and builds what is missing, then runs the program in its
+// own process with our standard streams, and ends as it ends.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { ensureBuild, ensureDependencies, giveUp, ROOT } from './lib/steps.mjs';
@@ -8,6 +8,7 @@ const PROGRAMS = {
   client: ['dist/main.js', 'client'],
   rewrap: ['dist/main.js', 'rewrap'],
   bench: ['test/bench/main.mjs'],
+  torture: ['--require', './scripts/lib/typescript.cjs', 'test/torture/main.ts'],
 };
 
 const [name, ...args] = process.argv.slice(2);

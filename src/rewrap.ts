@@ -1,4 +1,5 @@
 /** `npm run rewrap`: composes what rotation of encryption keys needs, and shows it at work. */
+import { createCoherence } from './coherence/coherence';
 import type { Config } from './config/config';
 import { formatRewrapReport, rewrapAll } from './core/rewrap';
 import { type EngineConfig, openEngine } from './engines/open-engine';
@@ -30,7 +31,10 @@ export async function rewrap(
   const log = openLog('warn', STANDARD_ERROR);
   // All reads are strong here: nothing is asked of the replicas, and nobody waits for them.
   const engineConfig: EngineConfig = { ...config.engine, readFrom: 'master' };
-  const engine = await openEngine(engineConfig, { valueBytesMax: config.limits.valueBytesMax, clock, log });
+  // It keeps nothing near. What it replaces stays the same value, so nobody needs to hear of it.
+  const coherence = createCoherence('none', { clock, log, onAnnounced: () => undefined });
+  const { valueBytesMax } = config.limits;
+  const engine = await openEngine(engineConfig, { valueBytesMax, coherence, clock, log });
   try {
     let shownAtMs = clock.now();
     const report = await rewrapAll({

@@ -3,8 +3,10 @@
  * way round, so a door takes nothing more before what it needs goes away.
  */
 import { openAccess } from './auth/access';
+import { createSessionTokens } from './auth/session-tokens';
 import { createKeyring } from './cipher/keyring';
 import type { Config } from './config/config';
+import { createCoherence } from './coherence/coherence';
 import { Cache } from './core/cache';
 import { DEPTH_MAX } from './core/limits';
 import { NearCache } from './core/near-cache';
@@ -27,8 +29,15 @@ export async function start(config: Config, log: Log): Promise<Service> {
   const clock = systemClock;
   const closers = new Closers();
   try {
+    // What is announced concerns the cache, which is made after the engine that listens.
+    const announced: { to: Cache | undefined } = { to: undefined };
+    const coherence = createCoherence(config.coherence, {
+      clock,
+      log,
+      onAnnounced: (key) => announced.to?.forget(key),
+    });
     const engine = closers.add(
-      await openEngine(config.engine, { valueBytesMax: config.limits.valueBytesMax, clock, log }),
+      await openEngine(config.engine, { valueBytesMax: config.limits.valueBytesMax, coherence, clock, log }),
     );
     const cipher = cipherOf(config);
     const cache = new Cache({
@@ -40,6 +49,13 @@ export async function start(config: Config, log: Log): Promise<Service> {
       coherence: config.coherence,
       clock,
     });
+    announced.to = cache;
+    if (config.coherence === 'none' && engine.kind !== 'memory' && config.near.entries > 0) {
+      log.warn(
+        { near_ttl_seconds: config.near.ttlMs / 1000 },
+        'COHERENCE is none: what others write may be served stale for as long as NEAR_TTL_SECONDS',
+      );
+    }
     const access = closers.add(
       await openAccess({
         tokens: config.tokens,
@@ -55,6 +71,7 @@ export async function start(config: Config, log: Log): Promise<Service> {
     const app = createApp({
       cache,
       access,
+      sessionTokens: createSessionTokens(config.tokens),
       limits: { ...config.limits, depthMax: DEPTH_MAX },
       clock,
       log,

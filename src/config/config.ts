@@ -2,6 +2,7 @@
  * The settings as one read-only tree: what `env.ts` parses and what `start.ts` composes from. Only `start.ts` sees
  * the whole of it; each part is handed to the one who needs it.
  */
+import type { CoherenceKind } from '../coherence/coherence';
 import type { Limits } from '../core/limits';
 import type { EngineConfig } from '../engines/open-engine';
 import type { LogLevel } from '../telemetry/log';
@@ -25,7 +26,7 @@ export interface Config {
   readonly clientsFile: string;
   readonly engine: EngineConfig;
   readonly near: { readonly entries: number; readonly bytes: number; readonly ttlMs: number };
-  readonly coherence: 'none';
+  readonly coherence: CoherenceKind;
   readonly encryption: {
     /** Empty: no encryption. The first encrypts, all decrypt; 32 bytes each. */
     readonly keys: readonly { readonly id: string; readonly bytes: Buffer }[];

@@ -53,15 +53,36 @@ function unknownVariables(environment: Environment): string[] {
     .map((name) => `${name}: is not a setting of ringcache`);
 }
 
+/** What each engine needs, and no other engine may have. */
+const ENGINE_SETTINGS = {
+  memory: [],
+  ring: ['REDIS_NODES'],
+  sentinel: ['REDIS_SENTINELS', 'REDIS_MASTERS'],
+  cluster: ['REDIS_CLUSTER'],
+} satisfies Record<EngineConfig['kind'], readonly SettingName[]>;
+
+function isEngine(text: string): boolean {
+  return Object.hasOwn(ENGINE_SETTINGS, text);
+}
+
 /** Settings that are fine alone and not together. */
 function contradictions(environment: Environment): string[] {
   const set = (name: SettingName): boolean => isSet(environment, name);
   const faults: string[] = [];
-  if (environment['ENGINE'] === 'ring' && !set('REDIS_NODES')) {
-    faults.push('REDIS_NODES: must name the shards where ENGINE is ring');
+  const engine = environment['ENGINE'] || (set('REDIS_NODES') ? 'ring' : 'memory');
+  for (const [kind, names] of Object.entries(ENGINE_SETTINGS)) {
+    for (const name of names) {
+      if (kind === engine) {
+        if (!set(name)) faults.push(`${name}: must be set where ENGINE is ${kind}`);
+      } else if (set(name)) {
+        if (!set('ENGINE')) faults.push(`${name}: needs ENGINE=${kind}`);
+        else if (isEngine(engine)) faults.push(`ENGINE: ${engine} contradicts ${name}; unset one of them`);
+      }
+    }
   }
-  if (environment['ENGINE'] === 'memory' && set('REDIS_NODES')) {
-    faults.push('ENGINE: memory contradicts REDIS_NODES; unset one of them');
+  if (engine === 'cluster' && environment['COHERENCE'] === 'pubsub') {
+    // There a publication travels over the cluster's bus, not behind the change that it announces.
+    faults.push('COHERENCE: pubsub does not work where ENGINE is cluster; tracking does');
   }
   if (set('REDIS_USERNAME') && !set('REDIS_PASSWORD')) {
     faults.push('REDIS_USERNAME: needs REDIS_PASSWORD beside it');
@@ -126,14 +147,26 @@ function configOf(values: SettingValues): Config {
 }
 
 function engineOf(values: SettingValues): EngineConfig {
-  if (values.REDIS_NODES === undefined) return { kind: 'memory' };
   const { REDIS_USERNAME: username, REDIS_PASSWORD: password } = values;
+  const { REDIS_NODES: shards, REDIS_SENTINELS: sentinels, REDIS_MASTERS: masters } = values;
+  const ring = { hash: values.RING_HASH, readFrom: values.READ_FROM };
+  if (sentinels !== undefined && masters !== undefined) {
+    const tls = sentinels.some((sentinel) => sentinel.tls);
+    return { kind: 'sentinel', sentinels, masters, nodes: { tls, username, password }, ...ring };
+  }
   const withCredentials = (node: NodeAddress): NodeAddress =>
     node.password === undefined ? { ...node, username, password } : node;
-  const shards = values.REDIS_NODES.map(({ name, master, replicas }): ShardConfig => ({
-    name,
-    master: withCredentials(master),
-    replicas: replicas.map(withCredentials),
-  }));
-  return { kind: 'ring', shards, hash: values.RING_HASH, readFrom: values.READ_FROM };
+  if (values.REDIS_CLUSTER !== undefined) {
+    return { kind: 'cluster', seeds: values.REDIS_CLUSTER.map(withCredentials), readFrom: values.READ_FROM };
+  }
+  if (shards === undefined) return { kind: 'memory' };
+  return {
+    kind: 'ring',
+    shards: shards.map(({ name, master, replicas }): ShardConfig => ({
+      name,
+      master: withCredentials(master),
+      replicas: replicas.map(withCredentials),
+    })),
+    ...ring,
+  };
 }

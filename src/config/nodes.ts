@@ -1,17 +1,27 @@
 /**
- * The grammar of `REDIS_NODES`:
+ * The grammar of `REDIS_NODES`, of `REDIS_CLUSTER`, and of `REDIS_SENTINELS`, where a node may also stand without its scheme:
  *
  *     shards = shard *( ";" shard )
  *     shard  = name "=" master *( "," replica )
  *     node   = ( "redis" / "rediss" ) "://" [ [ user ] ":" password "@" ] host [ ":" port ] [ "/" [ "0" ] ]
  *
+ *     seeds     = node *( "," node )
+ *     sentinels = sentinel *( "," sentinel )
+ *     sentinel  = node / host [ ":" port ]
+ *
  * The host is a name, an IPv4 address or an IPv6 address in brackets; user and password are percent-encoded; the port
- * is 6379 where none is given. Shards and nodes are called by their number in a fault: any piece of a mistyped line
- * may be a piece of a password.
+ * is 6379 where none is given, and a Sentinel's 26379. Shards and nodes are called by their number in a fault: any
+ * piece of a mistyped line may be a piece of a password.
  */
 import type { ShardConfig } from '../engines/shard';
 import type { NodeAddress } from '../redis/client';
 import { Refused, type Parser } from './parsers';
+
+/** What stands on the ring. */
+const SHARD_NAME = '[A-Za-z0-9][\\w.-]{0,63}';
+const SHARD_NAME_RULE = '1 to 64 letters, digits, dots, dashes or underscores, the first a letter or a digit';
+const SHARD = new RegExp(`^\\s*(${SHARD_NAME})=(.*)$`, 's');
+const SENTINEL_PORT = 26_379;
 
 /** Every fault of the line at once. @throws Refused */
 export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
@@ -21,11 +31,9 @@ export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
 
   const shards = text.split(';').map((shardText, index): ShardConfig | undefined => {
     const place = `shard ${index + 1}`;
-    const [, name, nodeTexts] = /^\s*([A-Za-z0-9][\w.-]{0,63})=(.*)$/s.exec(shardText) ?? [];
+    const [, name, nodeTexts] = SHARD.exec(shardText) ?? [];
     if (name === undefined || nodeTexts === undefined) {
-      reasons.push(
-        `${place} must be written name=master,replica,… with a name of 1 to 64 letters, digits, dots, dashes or underscores, the first a letter or a digit`,
-      );
+      reasons.push(`${place} must be written name=master,replica,… with a name of ${SHARD_NAME_RULE}`);
       return undefined;
     }
     const namesake = shardOf.get(name);
@@ -53,8 +61,69 @@ export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
   return shards.filter((shard) => shard !== undefined);
 };
 
+/**
+ * The Sentinels. User and password in a URL are the Sentinel's own; without them it is asked without: the nodes' are
+ * never shown to it. With `rediss://` TLS is spoken to the Sentinels, and to the nodes that they name.
+ * @throws Refused
+ */
+export const parseSentinels: Parser<readonly NodeAddress[]> = (text) => {
+  const reasons: string[] = [];
+  const sentinelOf = new Map<string, string>();
+  const sentinels = text.split(',').map((item, index): NodeAddress | undefined => {
+    const place = `sentinel ${index + 1}`;
+    const url = item.includes('://') ? item.trim() : `redis://${item.trim()}`;
+    const node = parseNode(url, SENTINEL_PORT);
+    if (typeof node === 'string') {
+      reasons.push(`${place} ${node}; without a scheme it is written host:port`);
+      return undefined;
+    }
+    const address = `${node.host.toLowerCase()} ${node.port}`;
+    const twin = sentinelOf.get(address);
+    if (twin !== undefined) reasons.push(`${place} has the address of ${twin}`);
+    sentinelOf.set(address, place);
+    return node;
+  });
+  const nodes = sentinels.filter((node) => node !== undefined);
+  if (new Set(nodes.map(({ tls }) => tls)).size > 1) {
+    reasons.push('all must be rediss:// URLs, or none: the nodes speak TLS where the Sentinels do');
+  }
+  if (reasons.length > 0) throw new Refused(reasons);
+  return nodes;
+};
+
+/** The nodes of a cluster that are asked for the others, divided by commas. @throws Refused */
+export const parseSeeds: Parser<readonly NodeAddress[]> = (text) => {
+  const reasons: string[] = [];
+  const seeds = text.split(',').flatMap((item, index): readonly NodeAddress[] => {
+    const node = parseNode(item.trim());
+    if (typeof node !== 'string') return [node];
+    reasons.push(`node ${index + 1} ${node}`);
+    return [];
+  });
+  if (new Set(seeds.map(({ tls }) => tls)).size > 1) {
+    reasons.push(
+      'all must be rediss:// URLs, or none: the nodes that they name are spoken to in the same way',
+    );
+  }
+  if (reasons.length > 0) throw new Refused(reasons);
+  return seeds;
+};
+
+/** Names of masters, divided by commas. @throws Refused */
+export const parseMasters: Parser<readonly string[]> = (text) => {
+  const names = text.split(',').map((name) => name.trim());
+  const reasons = names.flatMap((name, index) => {
+    const place = `name ${index + 1}`;
+    if (!new RegExp(`^${SHARD_NAME}$`).test(name)) return [`${place} must have ${SHARD_NAME_RULE}`];
+    const twin = names.indexOf(name);
+    return twin < index ? [`${place} is the same as name ${twin + 1}`] : [];
+  });
+  if (reasons.length > 0) throw new Refused(reasons);
+  return names;
+};
+
 /** The node, or what is wrong with its URL. */
-function parseNode(text: string): NodeAddress | string {
+function parseNode(text: string, defaultPort = 6379): NodeAddress | string {
   const [, scheme] = /^(rediss?):\/\/[^\s?#]+$/.exec(text) ?? [];
   const url = scheme === undefined || !URL.canParse(text) ? undefined : new URL(text);
   if (url === undefined) {
@@ -64,7 +133,7 @@ function parseNode(text: string): NodeAddress | string {
   // WHATWG leaves the host of a scheme it does not know nearly as it stands.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (!/^[\w.:-]+$/.test(host)) return 'must name a host';
-  const port = url.port === '' ? 6379 : Number(url.port);
+  const port = url.port === '' ? defaultPort : Number(url.port);
   if (port === 0) return 'must have a port from 1 to 65535';
   try {
     const username = decodeURIComponent(url.username);

@@ -2,7 +2,7 @@
  * The table of settings: every environment variable, once. The parser reads it, and `test/house` holds
  * `.env.example` and the README to it.
  */
-import { parseNodes } from './nodes';
+import { parseMasters, parseNodes, parseSeeds, parseSentinels } from './nodes';
 import {
   integerParser,
   nameParser,
@@ -83,17 +83,26 @@ export const SETTINGS = {
     parseText,
   ),
   ENGINE: optional(
-    'where the values are: `memory` (in this process) or `ring` (on Redis shards); no other engine is supported by this version',
-    nameParser(['memory', 'ring'], ['sentinel', 'cluster', 'replicated']),
+    'where the values are: `memory` (in this process), `ring` (on Redis shards), `sentinel` (on Redis shards that Sentinels watch) or `cluster` (on a Redis Cluster); no other engine is supported by this version',
+    nameParser(['memory', 'ring', 'sentinel', 'cluster'], ['replicated']),
     '`ring` where `REDIS_NODES` is set, else `memory`',
   ),
   REDIS_NODES: optional(
     'the shards, divided by `;`, each `name=master,replica,…` with URLs `redis://` or `rediss://`',
     parseNodes,
   ),
-  REDIS_SENTINELS: later('`host:port,…` of the Sentinels'),
-  REDIS_MASTERS: later('names of the masters that the Sentinels watch, one shard each'),
-  REDIS_CLUSTER: later('seed nodes of a Redis Cluster'),
+  REDIS_SENTINELS: optional(
+    '`host:port,…` of the Sentinels, for `ENGINE=sentinel`; `rediss://host:port` where they and their nodes speak TLS, `redis://:password@host:port` where a Sentinel asks for a password of its own',
+    parseSentinels,
+  ),
+  REDIS_MASTERS: optional(
+    'names of the masters that the Sentinels watch, divided by commas, one shard each',
+    parseMasters,
+  ),
+  REDIS_CLUSTER: optional(
+    'nodes of a Redis Cluster, for `ENGINE=cluster`, divided by commas, URLs `redis://` or `rediss://`; they name the others, which are spoken to in the same way',
+    parseSeeds,
+  ),
   REDIS_USERNAME: optional('user for all nodes that carry no password in their URL', parseText),
   REDIS_PASSWORD: optional('password for all nodes that carry none in their URL', parseText),
   RING_HASH: setting(
@@ -119,9 +128,9 @@ export const SETTINGS = {
     secondsParser(0.001, TTL_SECONDS_CEILING),
   ),
   COHERENCE: setting(
-    'none',
-    'how near caches of several gateways agree; only `none` is supported by this version: what another gateway wrote may be served stale for up to `NEAR_TTL_SECONDS`',
-    nameParser(['none'], ['tracking', 'pubsub', 'kafka']),
+    'tracking',
+    'how near caches of several gateways agree: `tracking` (Redis announces changes, whoever makes them), `pubsub` (gateways announce theirs, for a Redis without tracking) or `none` (what others wrote may be served stale for up to `NEAR_TTL_SECONDS`)',
+    nameParser(['tracking', 'pubsub', 'none'], ['kafka']),
   ),
   KAFKA_BROKERS: later('brokers that carry the announcements'),
   KAFKA_TOPIC: later('topic of the announcements'),

@@ -65,6 +65,9 @@ interface Fetched {
   readonly source: Source;
 }
 
+/** Far less than the second by which a READ may be behind (C3): a flight may be held up on its way back. */
+export const BOARDING_MS = 250;
+
 const SCOPE_OF = { READ: 'read', WRITE: 'write', DELETE: 'delete' } as const satisfies Record<
   Command['command'],
   Scope
@@ -74,12 +77,13 @@ export class Cache implements CacheService {
   readonly #options: CacheOptions;
   readonly #engine: Engine;
   readonly #near: NearCache;
-  readonly #flights = new SingleFlight<Key, Fetched | undefined>();
+  readonly #flights: SingleFlight<Key, Fetched | undefined>;
 
   constructor(options: CacheOptions) {
     this.#options = options;
     this.#engine = options.engine;
     this.#near = options.near;
+    this.#flights = new SingleFlight(BOARDING_MS, options.clock);
   }
 
   execute(principal: Principal, command: Command, deadlineMs: number): Reply | Promise<Reply> {
@@ -177,8 +181,17 @@ export class Cache implements CacheService {
     return this.#engine.ready();
   }
 
+  /**
+   * The key was changed by somebody else, or may have been. To be called in the order in which such news arrives,
+   * and in the same stretch of the event loop.
+   */
+  forget(key: Key): void {
+    this.#near.forget(key);
+    this.#flights.detach(key);
+  }
+
   #read(command: ReadCommand, deadlineMs: number): Reply | Promise<Reply> {
-    if (command.consistency !== 'eventual') return this.#readThrough(command, deadlineMs);
+    if (!isPlain(command)) return this.#readThrough(command, deadlineMs);
     const value = this.#near.get(command.key);
     if (value === undefined) return this.#readThrough(command, deadlineMs);
     return { command: 'READ', status: 'SUCCESS', value, source: 'near' };
@@ -186,10 +199,9 @@ export class Cache implements CacheService {
 
   async #readThrough(command: ReadCommand, deadlineMs: number): Promise<Reply> {
     try {
-      const fetched =
-        command.consistency === 'eventual'
-          ? await this.#board(command, deadlineMs)
-          : this.#decode(command.key, await this.#ask(command, false, deadlineMs));
+      const fetched = isPlain(command)
+        ? await this.#board(command, deadlineMs)
+        : this.#decode(command.key, await this.#ask(command, false, deadlineMs));
       if (fetched === undefined) return { command: 'READ', status: 'NOT_FOUND' };
       return { command: 'READ', status: 'SUCCESS', value: fetched.value, source: fetched.source };
     } catch (error) {
@@ -216,8 +228,8 @@ export class Cache implements CacheService {
     try {
       const found = await this.#ask(command, true, deadlineMs);
       const fetched = this.#decode(command.key, found);
-      if (fetched !== undefined && found?.remainingMs !== undefined) {
-        this.#near.fill(ticket, fetched.value, found.askedAtMs + found.remainingMs);
+      if (fetched !== undefined && found?.remainingMs !== undefined && found.lease !== undefined) {
+        this.#near.fill(ticket, fetched.value, found.askedAtMs + found.remainingMs, found.lease);
       }
       return fetched;
     } finally {
@@ -226,7 +238,8 @@ export class Cache implements CacheService {
   }
 
   #ask(command: ReadCommand, withLife: boolean, deadlineMs: number): Promise<Found | undefined> {
-    return this.#engine.read(command.key, { consistency: command.consistency, withLife, deadlineMs });
+    const { key, consistency, session } = command;
+    return this.#engine.read(key, { consistency, session, withLife, deadlineMs });
   }
 
   #decode(key: Key, found: Found | undefined): Fetched | undefined {
@@ -242,16 +255,17 @@ export class Cache implements CacheService {
         throw new CacheError('bad_request', 'This service has no encryption keys, so it cannot encrypt.');
       }
       const bytes = encodeValue(command.key, command.value, encrypt ? cipher : undefined);
-      const stored = await this.#changing(
+      const { done, session } = await this.#changing(
         command.key,
         this.#engine.write(command.key, bytes, {
           ttlMs: command.ttlMs ?? defaultTtlMs,
           condition: command.condition,
           ack: command.ack,
+          session: command.session,
           deadlineMs,
         }),
       );
-      return { command: 'WRITE', status: stored ? 'SUCCESS' : 'NOT_STORED' };
+      return { command: 'WRITE', status: done ? 'SUCCESS' : 'NOT_STORED', session };
     } catch (error) {
       return failed(command, error);
     }
@@ -259,11 +273,12 @@ export class Cache implements CacheService {
 
   async #delete(command: DeleteCommand, deadlineMs: number): Promise<Reply> {
     try {
-      const removed = await this.#changing(
-        command.key,
-        this.#engine.remove(command.key, { ack: command.ack, deadlineMs }),
+      const { key, ack, session: before } = command;
+      const { done, session } = await this.#changing(
+        key,
+        this.#engine.remove(key, { ack, session: before, deadlineMs }),
       );
-      return { command: 'DELETE', status: removed ? 'SUCCESS' : 'NOT_FOUND' };
+      return { command: 'DELETE', status: done ? 'SUCCESS' : 'NOT_FOUND', session };
     } catch (error) {
       return failed(command, error);
     }
@@ -276,18 +291,22 @@ export class Cache implements CacheService {
    *        2. WRITE v2 reaches the engine; its reply arrives here
    *        3. READ B comes, after the ack of 2
    *
-   * Without the two lines below B could hit an entry that A filled between 2's execution and its ack, or board
-   * A's flight. They run in the same synchronous stretch in which the reply is processed, so nothing fits between
-   * them and the ack; and whatever the outcome, since a write that failed may stand.
+   * Without `forget` B could hit an entry that A filled between 2's execution and its ack, or board
+   * A's flight. It runs in the same synchronous stretch in which the reply is processed, so nothing fits between
+   * it and the ack; and whatever the outcome, since a write that failed may stand.
    */
   async #changing<T>(key: Key, change: Promise<T>): Promise<T> {
     try {
       return await change;
     } finally {
-      this.#near.forget(key);
-      this.#flights.detach(key);
+      this.forget(key);
     }
   }
+}
+
+/** Whether the near cache may answer: nothing is asked for that it cannot promise. */
+function isPlain({ consistency, session }: ReadCommand): boolean {
+  return consistency === 'eventual' || (consistency === 'session' && session?.isEmpty === true);
 }
 
 async function settled(replies: readonly (Reply | Promise<Reply>)[]): Promise<readonly Reply[]> {

@@ -2,6 +2,7 @@
  * Command and Reply: the language into which every door translates, and the only one the core speaks.
  */
 import type { CacheError } from './errors';
+import type { Session } from './session';
 
 declare const keyBrand: unique symbol;
 
@@ -30,6 +31,8 @@ export interface ReadCommand {
   readonly command: 'READ';
   readonly key: Key;
   readonly consistency: Consistency;
+  /** What the caller has written so far, for a `session` read; undefined: it keeps no session. */
+  readonly session?: Session | undefined;
 }
 
 export interface WriteCommand {
@@ -44,12 +47,15 @@ export interface WriteCommand {
   readonly encrypt: boolean | undefined;
   /** How many replicas must have it before SUCCESS. */
   readonly ack: Ack;
+  /** The caller's session so far; the Reply then carries it renewed. undefined: it keeps none. */
+  readonly session?: Session | undefined;
 }
 
 export interface DeleteCommand {
   readonly command: 'DELETE';
   readonly key: Key;
   readonly ack: Ack;
+  readonly session?: Session | undefined;
 }
 
 export type Ack = 0 | 1 | 2;
@@ -61,8 +67,14 @@ export type Source = 'near' | 'replica' | 'master';
 export type Reply =
   | { readonly command: 'READ'; readonly status: 'SUCCESS'; readonly value: Value; readonly source: Source }
   | { readonly command: 'READ'; readonly status: 'NOT_FOUND' }
-  | { readonly command: 'WRITE'; readonly status: 'SUCCESS' }
-  | { readonly command: 'WRITE'; readonly status: 'NOT_STORED' }
-  | { readonly command: 'DELETE'; readonly status: 'SUCCESS' }
-  | { readonly command: 'DELETE'; readonly status: 'NOT_FOUND' }
+  | {
+      readonly command: 'WRITE';
+      readonly status: 'SUCCESS' | 'NOT_STORED';
+      readonly session: Session | undefined;
+    }
+  | {
+      readonly command: 'DELETE';
+      readonly status: 'SUCCESS' | 'NOT_FOUND';
+      readonly session: Session | undefined;
+    }
   | { readonly command: Command['command']; readonly status: 'ERROR'; readonly error: CacheError };

@@ -14,11 +14,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../lib/clock';
 import { Json, type Key, type Value } from './command';
+import type { Lease } from './ports';
 import { valueBytes } from './value';
 
 interface Entry {
   readonly value: Value;
   readonly expiresAtMs: number;
+  readonly lease: Lease;
 }
 
 /** The right to fill one key once. Opaque to its holder. */
@@ -93,11 +95,13 @@ export class NearCache {
   get(key: Key): Value | undefined {
     const entry = this.#entries?.get(key);
     if (entry !== undefined) {
-      if (this.#clock.now() < entry.expiresAtMs) {
+      const nowMs = this.#clock.now();
+      if (nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs) {
         this.#hits += 1;
         return entry.value;
       }
-      this.#entries?.delete(key);
+      // Under a lease that may yet be extended the entry is passed by, not dropped: its changes are still announced.
+      if (nowMs >= entry.expiresAtMs || entry.lease.endsMs === -Infinity) this.#entries?.delete(key);
     }
     this.#misses += 1;
     return undefined;
@@ -106,7 +110,8 @@ export class NearCache {
   /** Whether a READ would find the key here; counts nothing and leaves the order of eviction alone. */
   holds(key: Key): boolean {
     const entry = this.#entries?.peek(key);
-    return entry !== undefined && this.#clock.now() < entry.expiresAtMs;
+    const nowMs = this.#clock.now();
+    return entry !== undefined && nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs;
   }
 
   /** To be taken before the engine is asked, and given back by `fill` or `cancel` whatever the engine answers. */
@@ -127,17 +132,17 @@ export class NearCache {
 
   /**
    * Keeps the value if the ticket is still valid, for the near TTL or until `keyExpiresAtMs` (monotonic; Infinity:
-   * never), whichever is sooner (R7).
+   * never), whichever is sooner (R7). It is served only under `lease`, the one that it was read under.
    */
-  fill(ticket: Ticket, value: Value, keyExpiresAtMs: number): void {
+  fill(ticket: Ticket, value: Value, keyExpiresAtMs: number, lease: Lease): void {
     const { valid } = ticket;
     this.cancel(ticket);
     const nowMs = this.#clock.now();
     const expiresAtMs = Math.min(nowMs + this.#options.ttlMs, keyExpiresAtMs);
-    if (!valid || expiresAtMs <= nowMs) return;
+    if (!valid || expiresAtMs <= nowMs || lease.endsMs === -Infinity) return;
     // A Buffer may be a window into a whole packet, which must not live as long as the entry.
     const own = Buffer.isBuffer(value) ? Buffer.from(value) : value;
-    this.#entries?.set(ticket.key, { value: own, expiresAtMs });
+    this.#entries?.set(ticket.key, { value: own, expiresAtMs, lease });
   }
 
   /** The key may have changed: drops its entry and voids every ticket that is out for it. */

@@ -3,6 +3,21 @@
  * every implementation.
  */
 import type { Ack, Command, Consistency, Key, Source } from './command';
+import type { Session } from './session';
+
+/**
+ * One unbroken stretch in which all changes of what a node holds are announced to this gateway (`coherence.md` 1).
+ * What was read from the node in it may be served from the near cache while `now < endsMs` (monotonic).
+ *
+ * A gap (a lost connection, a role that changed, everything flushed) ends it for ever: `endsMs` is `-Infinity` then,
+ * and all that was filled under it is void at once, whatever their number. What is read later comes under a new one.
+ */
+export interface Lease {
+  readonly endsMs: number;
+}
+
+/** For values that nobody but this gateway can change, and where their near TTL is all that is asked for. */
+export const LEASE_WITHOUT_END: Lease = { endsMs: Infinity };
 
 /** Bytes found under a key by an engine. */
 export interface Found {
@@ -15,10 +30,14 @@ export interface Found {
   /** Monotonic time at which the question left this process: `remainingMs` counts from here, so it errs early. */
   readonly askedAtMs: number;
   readonly source: Exclude<Source, 'near'>;
+  /** Under which it was read; undefined: its changes are not announced, so it must not be remembered. */
+  readonly lease: Lease | undefined;
 }
 
 export interface ReadOptions {
   readonly consistency: Consistency;
+  /** For `session`: what must be visible. undefined: all that was acked before, so the master is asked. */
+  readonly session?: Session | undefined;
   /** Ask for the key's remaining life too, for a fill of the near cache. */
   readonly withLife: boolean;
   readonly deadlineMs: number;
@@ -29,7 +48,18 @@ export interface WriteOptions {
   readonly ttlMs: number;
   readonly condition: 'NX' | 'XX' | undefined;
   readonly ack: Ack;
+  readonly session?: Session | undefined;
   readonly deadlineMs: number;
+}
+
+export type RemoveOptions = Pick<WriteOptions, 'ack' | 'session' | 'deadlineMs'>;
+
+/** What became of a change. */
+export interface Change {
+  /** False: the condition was not met, or there was nothing to remove; nothing changed. */
+  readonly done: boolean;
+  /** The caller's session with this change in it; undefined where the caller keeps none. */
+  readonly session: Session | undefined;
 }
 
 export interface NodeStatus {
@@ -42,6 +72,8 @@ export interface NodeStatus {
   readonly linkUp: boolean | undefined;
   /** Bytes of the replication stream this replica is behind its master; undefined when not known. */
   readonly lagBytes: number | undefined;
+  /** Whether what is read from it may be kept in the near cache now; undefined: coherence is `none`. */
+  readonly announces: boolean | undefined;
 }
 
 export interface ShardStatus {
@@ -63,15 +95,14 @@ export interface Location {
 /**
  * Stores bytes under keys. All waits end at `deadlineMs` (monotonic). Errors are `CacheError`s: `unavailable` when
  * the key's shard cannot be asked, `timeout` when it did not answer in time (a write may then stand),
- * `out_of_memory` when Redis is full, `corrupt_value` when something that is no string lies under the key.
+ * `out_of_memory` when Redis is full, `corrupt_value` when something that is no string lies under the key,
+ * `conflict` when what a session has written was lost by a failover.
  */
 export interface Engine {
   readonly kind: string;
   read(key: Key, options: ReadOptions): Promise<Found | undefined>;
-  /** False: the condition was not met and nothing changed. */
-  write(key: Key, bytes: Buffer, options: WriteOptions): Promise<boolean>;
-  /** False: there was nothing under the key. */
-  remove(key: Key, options: { readonly ack: Ack; readonly deadlineMs: number }): Promise<boolean>;
+  write(key: Key, bytes: Buffer, options: WriteOptions): Promise<Change>;
+  remove(key: Key, options: RemoveOptions): Promise<Change>;
   /** Atomically puts `next` in place of `expected` and keeps the key's expiry. False: something else is there now. */
   replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean>;
   /** Every key, in pages, each at least once if it exists throughout; for tools, not for doors. */

@@ -92,7 +92,7 @@ export class HashRing {
  * The part of the key that is hashed: what stands between the first `{` and the next `}`, unless that is nothing.
  * Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/, hash tags.
  */
-function tagOf(key: Key): string {
+export function tagOf(key: Key): string {
   const open = key.indexOf('{');
   if (open === -1) return key;
   const close = key.indexOf('}', open + 1);

@@ -6,7 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
-import type { Engine, WriteOptions } from '../core/ports';
+import { LEASE_WITHOUT_END, type Change, type Engine, type WriteOptions } from '../core/ports';
 import type { Clock } from '../lib/clock';
 
 /** The one shard's name, and its one node's address. */
@@ -79,22 +79,28 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
         if (entry === undefined) return undefined;
         entries.get(key); // marks it as used
         const remainingMs = withLife ? entry.expiresAtMs - nowMs : undefined;
-        return { bytes: entry.bytes, remainingMs, askedAtMs: nowMs, source: 'master' };
+        return {
+          bytes: entry.bytes,
+          remainingMs,
+          askedAtMs: nowMs,
+          source: 'master',
+          lease: LEASE_WITHOUT_END,
+        };
       }),
 
-    write: (key, bytes, { ttlMs, condition, ack, deadlineMs }) =>
-      answer(deadlineMs, (nowMs) => {
+    write: (key, bytes, { ttlMs, condition, ack, session, deadlineMs }) =>
+      answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
         if (condition !== undefined && (condition === 'XX') !== (peek(key, nowMs) !== undefined))
-          return false;
+          return { done: false, session };
         put(key, bytes, ttlMs === 0 ? Infinity : nowMs + ttlMs);
-        return true;
+        return { done: true, session };
       }),
 
-    remove: (key, { ack, deadlineMs }) =>
-      answer(deadlineMs, (nowMs) => {
+    remove: (key, { ack, session, deadlineMs }) =>
+      answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
-        return peek(key, nowMs) !== undefined && entries.delete(key);
+        return { done: peek(key, nowMs) !== undefined && entries.delete(key), session };
       }),
 
     replace: (key, expected, next, deadlineMs) =>
@@ -129,7 +135,16 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
     status: () => [
       {
         name: NAME,
-        nodes: [{ address: NAME, role: 'master', healthy: !closed, linkUp: undefined, lagBytes: undefined }],
+        nodes: [
+          {
+            address: NAME,
+            role: 'master',
+            healthy: !closed,
+            linkUp: undefined,
+            lagBytes: undefined,
+            announces: undefined,
+          },
+        ],
       },
     ],
 

@@ -1,14 +1,29 @@
-/** The ring engine: shards on a consistent-hash ring, a key belongs to one of them. */
-import type { Ack, Key } from '../core/command';
+/**
+ * The ring engine: shards on a consistent-hash ring, a key belongs to one of them. Their nodes are those of the
+ * settings here; `sentinel.ts` is the same ring over nodes that change.
+ */
+import type { Key } from '../core/command';
 import { keyFromBytes } from '../core/key';
-import type { Engine, Found, Location, ReadOptions, ShardStatus, WriteOptions } from '../core/ports';
+import type {
+  Change,
+  Engine,
+  Found,
+  Location,
+  ReadOptions,
+  RemoveOptions,
+  ShardStatus,
+  WriteOptions,
+} from '../core/ports';
 import { HashRing, type Point, type RingHash } from './hash-ring';
-import { Shard, type ShardConfig, type ShardOptions } from './shard';
+import { Shard, type ShardConfig, type ShardNodes, type ShardOptions } from './shard';
 
-export interface RingOptions extends ShardOptions {
+export interface RingEngineOptions extends Omit<ShardOptions, 'isCluster'> {
+  readonly hash: RingHash;
+}
+
+export interface RingOptions extends RingEngineOptions {
   /** At least one; their names are unique. */
   readonly shards: readonly ShardConfig[];
-  readonly hash: RingHash;
 }
 
 /**
@@ -16,26 +31,34 @@ export interface RingOptions extends ShardOptions {
  * opening: their shard answers `unavailable` until they come.
  */
 export async function openRing(options: RingOptions): Promise<Engine> {
-  const engine = new RingEngine(options);
-  await engine.open();
+  const names = options.shards.map(({ name }) => name);
+  const engine = new RingEngine('ring', names, options);
+  await engine.open(new Map(options.shards.map((shard) => [shard.name, shard])));
   return engine;
 }
 
-class RingEngine implements Engine {
-  readonly kind = 'ring';
+export class RingEngine implements Engine {
+  readonly kind: string;
   readonly #ring: HashRing;
   readonly #shards: readonly Shard[];
 
-  constructor(options: RingOptions) {
-    this.#shards = options.shards.map((config) => new Shard(config, options));
-    this.#ring = new HashRing(
-      options.shards.map((shard) => shard.name),
-      options.hash,
+  /** `names` of the shards: at least one, and unique. */
+  constructor(kind: string, names: readonly string[], options: RingEngineOptions) {
+    this.kind = kind;
+    this.#shards = names.map((name) => new Shard(name, { ...options, isCluster: false }));
+    this.#ring = new HashRing(names, options.hash);
+  }
+
+  /** Resolves when each node has been tried once. A shard that is not named begins without nodes. */
+  async open(nodes: ReadonlyMap<string, ShardNodes>): Promise<void> {
+    await Promise.all(
+      this.#shards.map((shard) => shard.open(nodes.get(shard.name) ?? { master: undefined, replicas: [] })),
     );
   }
 
-  async open(): Promise<void> {
-    await Promise.all(this.#shards.map((shard) => shard.open()));
+  /** The nodes of that shard are these from now on. Resolves when each new one has been tried once. */
+  async follow(name: string, nodes: ShardNodes): Promise<void> {
+    await this.#shards.find((shard) => shard.name === name)?.follow(nodes);
   }
 
   read(key: Key, options: ReadOptions): Promise<Found | undefined> {
@@ -43,11 +66,11 @@ class RingEngine implements Engine {
     return this.#shardAt(point).read(key, point, options);
   }
 
-  write(key: Key, bytes: Buffer, options: WriteOptions): Promise<boolean> {
+  write(key: Key, bytes: Buffer, options: WriteOptions): Promise<Change> {
     return this.#shardAt(this.#ring.pointOf(key)).write(key, bytes, options);
   }
 
-  remove(key: Key, options: { readonly ack: Ack; readonly deadlineMs: number }): Promise<boolean> {
+  remove(key: Key, options: RemoveOptions): Promise<Change> {
     return this.#shardAt(this.#ring.pointOf(key)).remove(key, options);
   }
 

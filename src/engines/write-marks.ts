@@ -23,13 +23,15 @@ const MARKS_MAX = 65_536;
 export class WriteMarks {
   /** In the order of the last write of each key, and so of the offsets. `Infinity`: not known yet. */
   readonly #marks = new Map<Key, number>();
-  /** The keys whose offset is not known yet. */
-  readonly #unplaced = new Set<Key>();
+  /** The keys whose offset is not known yet, and when they were marked (monotonic). */
+  readonly #unplaced = new Map<Key, number>();
   readonly #marksMax: number;
   #lineage: string | undefined;
   #floor = 0;
   /** The master's offset as last heard: nothing acked before that lies behind it. */
   #highest = 0;
+  /** Since when (monotonic) the floor waits for the master's word, while it is `Infinity`. */
+  #openSinceMs = -Infinity;
 
   constructor(marksMax = MARKS_MAX) {
     this.#marksMax = marksMax;
@@ -46,37 +48,57 @@ export class WriteMarks {
   }
 
   /**
-   * What the master says of itself, on the connection that carries the writes: so it was said after every write
-   * that is marked by now. A new lineage starts a new account.
+   * What the master says of itself, asked at `askedAtMs` (monotonic). It settles only what was open before that: a
+   * write on another connection may have been carried out between the master's answer and our hearing it. A new
+   * lineage starts a new account.
    */
-  observeMaster(master: Replication): void {
+  observeMaster(master: Replication, askedAtMs: number): void {
     if (master.role !== 'master') return;
     if (master.lineage !== this.#lineage) {
       // Before the first lineage nothing was acked, so nothing can be missing.
-      this.#floor = this.#lineage === undefined ? 0 : master.offset;
+      if (this.#floor !== Infinity) this.#floor = this.#lineage === undefined ? 0 : master.offset;
       this.#lineage = master.lineage;
       this.#marks.clear();
       this.#highest = 0;
     }
     this.#highest = Math.max(this.#highest, master.offset);
-    for (const key of this.#unplaced) if (this.#marks.has(key)) this.#marks.set(key, this.#highest);
-    this.#unplaced.clear();
-    if (this.#floor === Infinity) this.#floor = this.#highest;
+    for (const [key, markedMs] of this.#unplaced) {
+      // In the order of their writes.
+      if (markedMs >= askedAtMs) break;
+      this.#unplaced.delete(key);
+      if (this.#marks.has(key)) this.#marks.set(key, this.#highest);
+    }
+    if (this.#floor === Infinity && askedAtMs > this.#openSinceMs) this.#floor = this.#highest;
   }
 
   /**
-   * A write of `key` is about to be acked, and `offset` has it in it. `Infinity` where that could not be learnt:
-   * then the key stays with the master until the master has told its offset.
+   * Keys have come to the master from another shard, with writes in them that were marked there:
+   *
+   *   1. WRITE K is acked on shard A  2. K's slot moves to shard B  3. a READ of K asks a replica of B, which lags
+   *
+   * So replicas serve nothing until they have what the master had after `nowMs`.
    */
-  mark(key: Key, offset: number): void {
-    if (offset === Infinity) this.#unplaced.add(key);
-    else this.#highest = Math.max(this.#highest, offset);
+  arrive(nowMs: number): void {
+    this.#openSinceMs = nowMs;
+    this.#floor = Infinity;
+  }
+
+  /**
+   * A write of `key` is about to be acked at `nowMs`, and `offset` has it in it. `Infinity` where that could not be
+   * learnt: then the key stays with the master until the master has told its offset.
+   */
+  mark(key: Key, offset: number, nowMs: number): void {
+    if (offset === Infinity) {
+      this.#unplaced.delete(key);
+      this.#unplaced.set(key, nowMs);
+    } else this.#highest = Math.max(this.#highest, offset);
     const before = this.#marks.get(key) ?? 0;
     this.#marks.delete(key);
     this.#marks.set(key, Math.max(offset, before));
     if (this.#marks.size <= this.#marksMax) return;
-    // Of what has no offset yet only the master can answer; it says so with its next probe, half a second away.
-    this.#floor = this.#unplaced.size > 0 ? Infinity : this.#highest;
+    // Of what has no offset yet only the master can answer; it says so with its next probe.
+    if (this.#unplaced.size > 0) this.arrive(nowMs);
+    else this.#floor = Math.max(this.#floor, this.#highest);
     this.#marks.clear();
     this.#unplaced.clear();
   }

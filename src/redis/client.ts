@@ -10,7 +10,6 @@
  */
 import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
-import { REPLACE_VALUE_SCRIPT } from './commands';
 
 export interface NodeAddress {
   readonly host: string;
@@ -26,8 +25,11 @@ const DISCONNECT_TIMEOUT_MS = 100;
 /** A node that comes back is found within a quarter of a second. */
 const RECONNECT_MS_MAX = 250;
 
-/** A client that is not yet connected. */
-export function createClient(address: NodeAddress): Redis {
+/**
+ * A client that is not yet connected. `readOnly`: tells a replica of a cluster that reads are wanted from it, which
+ * it would redirect to its master otherwise.
+ */
+export function createClient(address: NodeAddress, readOnly = false): Redis {
   return new Redis({
     host: address.host,
     port: address.port,
@@ -36,6 +38,7 @@ export function createClient(address: NodeAddress): Redis {
     // Node verifies the certificate against the host by itself; a name is told to the server too, which may have
     // several certificates. NODE_EXTRA_CA_CERTS names a private authority.
     ...(address.tls ? { tls: isIP(address.host) === 0 ? { servername: address.host } : {} } : {}),
+    readOnly,
     lazyConnect: true,
     protocol: 2,
     connectionName: 'ringcache',
@@ -48,7 +51,6 @@ export function createClient(address: NodeAddress): Redis {
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     keepAlive: 10_000,
     retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 8), RECONNECT_MS_MAX),
-    scripts: { replaceValue: { lua: REPLACE_VALUE_SCRIPT, numberOfKeys: 1 } },
   });
 }
 
@@ -56,4 +58,17 @@ export function createClient(address: NodeAddress): Redis {
 export function nameOfAddress(address: NodeAddress): string {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `${host}:${String(address.port)}`;
+}
+
+/**
+ * ioredis has no deadline for the handshake of a connection whose other end is silent. The function that this gives
+ * is to be called at a steady pace: it ends a handshake that it sees twice in a row.
+ */
+export function watchHandshake(client: Redis): () => void {
+  let wasShakingHands = false;
+  return () => {
+    const isShakingHands = client.status === 'connect';
+    if (isShakingHands && wasShakingHands) client.disconnect(true);
+    wasShakingHands = isShakingHands;
+  };
 }

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import { keyArgument } from '../core/key';
+import { parseReplication, type Replication } from './replication';
 
 /** Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never throws. */
 export type RedisCommand<T> = (client: Redis) => Promise<T>;
@@ -12,11 +13,14 @@ export type RedisCommand<T> = (client: Redis) => Promise<T>;
  * GET of that would cost every caller of this process more than the one who asked.
  * @throws CacheError `too_large`
  */
-export function getValue(key: Key, bytesMax: number): RedisCommand<Buffer | null> {
+export function getValue(key: Key, bytesMax: number, isAsking = false): RedisCommand<Buffer | null> {
   const name = keyArgument(key);
   return async (client) => {
+    if (isAsking) sendAsking(client);
     const bytes = checkedSize(await client.getrangeBuffer(name, 0, bytesMax), bytesMax);
-    return bytes.length > 0 ? bytes : getEmptyOrAbsent(client, name, bytesMax);
+    if (bytes.length > 0) return bytes;
+    if (isAsking) sendAsking(client);
+    return getEmptyOrAbsent(client, name, bytesMax);
   };
 }
 
@@ -64,6 +68,22 @@ function checkedSize(bytes: Buffer, bytesMax: number): Buffer {
   return bytes;
 }
 
+/**
+ * The command as a node takes it to which the slot is still on its way. It must be one that sends one command, at
+ * once: ASKING holds for the next command on the connection and no further.
+ */
+export function asking<T>(command: RedisCommand<T>): RedisCommand<T> {
+  return (client) => {
+    sendAsking(client);
+    return command(client);
+  };
+}
+
+function sendAsking(client: Redis): void {
+  // Where it fails the command behind it fails as well, and that is heard.
+  client.asking().catch(() => undefined);
+}
+
 /** Remaining life in ms; Infinity: no expiry; undefined: absent. */
 export function getLife(key: Key): RedisCommand<number | undefined> {
   return async (client) => lifeOf(await client.pttl(keyArgument(key)));
@@ -75,39 +95,73 @@ function lifeOf(pttl: number): number | undefined {
   return pttl < 0 ? undefined : pttl;
 }
 
+/** A command that changes a key, as words, so that it can be sent alone or as a part of a transaction. */
+export interface RedisChange<T> {
+  readonly key: Key;
+  readonly words: readonly [string, ...(string | number | Buffer)[]];
+  /** The meaning of the reply. */
+  readonly parse: (reply: unknown) => T;
+}
+
+/** The change by itself. */
+export function sendChange<T>({ words, parse }: RedisChange<T>): RedisCommand<T> {
+  return async (client) => parse(await client.call(...words));
+}
+
+/**
+ * The change and, as one step, the announcement of its key on `channel`: nobody sees the one without the other, and
+ * replicas carry both out together. @throws what the change itself met, as Redis said it
+ */
+export function sendAnnouncedChange<T>(change: RedisChange<T>, channel: string): RedisCommand<T> {
+  const [name, ...args] = change.words;
+  return async (client) => {
+    const settled = await Promise.allSettled([
+      client.call('MULTI'),
+      client.call(name, ...args),
+      client.call('PUBLISH', channel, keyArgument(change.key)),
+      client.call('EXEC'),
+    ]);
+    // What is refused while it is queued (out of memory, demoted) says so itself; EXEC only says that it was.
+    for (const outcome of settled) if (outcome.status === 'rejected') throw withoutPreamble(outcome.reason);
+    const [reply] = (settled[3] as PromiseFulfilledResult<unknown>).value as readonly unknown[];
+    if (reply instanceof Error) throw reply;
+    return change.parse(reply);
+  };
+}
+
+/** What comes true between the change and EXEC is told by EXEC, behind words of its own; nothing was done then. */
+function withoutPreamble(thrown: unknown): unknown {
+  if (thrown instanceof Error) thrown.message = thrown.message.replace(/^EXECABORT .* because of: -?/, '');
+  return thrown;
+}
+
 /** `ttlMs` 0: no expiry, and one that the key had is cleared. False: the condition was not met. */
 export function setValue(
   key: Key,
   bytes: Buffer,
   options: { readonly ttlMs: number; readonly condition: 'NX' | 'XX' | undefined },
-): RedisCommand<boolean> {
-  const args: (string | number | Buffer)[] = [keyArgument(key), bytes];
-  if (options.ttlMs > 0) args.push('PX', options.ttlMs);
-  if (options.condition !== undefined) args.push(options.condition);
-  // The typed overloads of `set` know each combination by itself; on the wire they are one list.
-  return async (client) =>
-    (await (client.set as (...all: unknown[]) => Promise<'OK' | null>)(...args)) === 'OK';
+): RedisChange<boolean> {
+  const words: [string, ...(string | number | Buffer)[]] = ['SET', keyArgument(key), bytes];
+  if (options.ttlMs > 0) words.push('PX', options.ttlMs);
+  if (options.condition !== undefined) words.push(options.condition);
+  return { key, words, parse: (reply) => reply === 'OK' };
 }
 
 /** False: there was nothing. */
-export function deleteKey(key: Key): RedisCommand<boolean> {
-  return async (client) => (await client.del(keyArgument(key))) === 1;
+export function deleteKey(key: Key): RedisChange<boolean> {
+  return { key, words: ['DEL', keyArgument(key)], parse: (reply) => reply === 1 };
 }
 
 /** Compare and set on the stored bytes; the key keeps its expiry. */
-export const REPLACE_VALUE_SCRIPT = `
+const REPLACE_VALUE_SCRIPT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1`;
 
-interface WithReplaceValue {
-  replaceValue(key: string | Buffer, expected: Buffer, next: Buffer): Promise<number>;
-}
-
 /** False: something else than `expected` is there. */
-export function replaceValue(key: Key, expected: Buffer, next: Buffer): RedisCommand<boolean> {
-  return async (client) =>
-    (await (client as unknown as WithReplaceValue).replaceValue(keyArgument(key), expected, next)) === 1;
+export function replaceValue(key: Key, expected: Buffer, next: Buffer): RedisChange<boolean> {
+  const words = ['EVAL', REPLACE_VALUE_SCRIPT, 1, keyArgument(key), expected, next] as const;
+  return { key, words, parse: (reply) => reply === 1 };
 }
 
 /** A page of a walk over all keys; '0' begins one, and a returned '0' ends it. */
@@ -126,6 +180,22 @@ export function masterOffset(): RedisCommand<number> {
     const offset = Number(role[1]);
     return Number.isSafeInteger(offset) ? offset : Infinity;
   };
+}
+
+/** What the node says of its replication. */
+export function getReplication(): RedisCommand<Replication> {
+  return async (client) => {
+    const replication = parseReplication(await client.info('replication'));
+    if (replication === undefined) {
+      throw new Error('INFO replication gives no role, replication id or offset');
+    }
+    return replication;
+  };
+}
+
+/** The cluster as this node of it sees it: the text of CLUSTER NODES. */
+export function getClusterNodes(): RedisCommand<string> {
+  return async (client) => String(await client.cluster('NODES'));
 }
 
 /** Waits until so many replicas have what this connection wrote, and says how many have. Blocks the connection. */

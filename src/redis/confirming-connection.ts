@@ -16,8 +16,8 @@ import { CacheError } from '../core/errors';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, type NodeAddress } from './client';
-import { waitForReplicas, type RedisCommand } from './commands';
-import { translateRedisError } from './redis-errors';
+import { masterOffset, waitForReplicas, type RedisCommand } from './commands';
+import { NotDone, translateRedisError } from './redis-errors';
 
 /** Kept back from the deadline, so that WAIT's answer arrives before our own patience ends. */
 const MARGIN_MS = 50;
@@ -28,8 +28,8 @@ interface Candidate {
   /** Sends it; the group waits for the promise, which never rejects. */
   send(client: Redis): Promise<void>;
   refuse(error: CacheError): void;
-  /** So many replicas have what was sent. */
-  confirm(replicas: number): void;
+  /** So many replicas have what was sent, and `offset` of the replication stream has it in it. */
+  confirm(replicas: number, offset: number): void;
 }
 
 export class ConfirmingConnection {
@@ -48,10 +48,14 @@ export class ConfirmingConnection {
   }
 
   /**
-   * Runs the change and waits for its confirmations.
+   * Runs the change and waits for its confirmations. Tells an offset of the replication stream that has it in it, by
+   * one ROLE behind each group; `Infinity`: it could not be learnt.
    * @throws CacheError `unavailable` when too few came by `deadlineMs`; the message says whether the change may stand.
    */
-  run<T>(change: RedisCommand<T>, deadlineMs: number): Promise<T> {
+  run<T>(
+    change: RedisCommand<T>,
+    deadlineMs: number,
+  ): Promise<{ readonly reply: T; readonly offset: number }> {
     return new Promise((resolve, reject) => {
       let outcome: { readonly reply: T } | { readonly error: CacheError } | undefined;
       this.#candidates.push({
@@ -59,13 +63,18 @@ export class ConfirmingConnection {
         send: (client) =>
           change(client).then(
             (reply) => void (outcome = { reply }),
-            (error: unknown) => void (outcome = { error: translateRedisError(error) }),
+            (thrown: unknown) => {
+              const error = translateRedisError(thrown);
+              outcome = { error };
+              // Nothing was changed, so nothing needs to be confirmed.
+              if (error instanceof NotDone) reject(error);
+            },
           ),
         refuse: reject,
-        confirm: (replicas) => {
-          if (outcome === undefined || replicas < this.#replicas) reject(tooFew());
-          else if ('error' in outcome) reject(outcome.error);
-          else resolve(outcome.reply);
+        confirm: (replicas, offset) => {
+          if (outcome !== undefined && 'error' in outcome) reject(outcome.error);
+          else if (outcome === undefined || replicas < this.#replicas) reject(tooFew());
+          else resolve({ reply: outcome.reply, offset });
         },
       });
       if (this.#isBusy) return;
@@ -100,11 +109,13 @@ export class ConfirmingConnection {
     const leftMs = earliestOf(group) - this.#clock.now();
     client.stream.cork();
     const sent = group.map((candidate) => candidate.send(client));
+    const offset = masterOffset()(client).catch(() => Infinity);
     const waited = waitForReplicas(this.#replicas, Math.max(1, Math.floor(leftMs - MARGIN_MS)))(client);
     client.stream.uncork();
     try {
-      const [confirmed] = await withDeadline(Promise.all([waited, ...sent]), leftMs, tooFew);
-      for (const candidate of group) candidate.confirm(confirmed);
+      const answers = Promise.all([waited, offset, ...sent]);
+      const [confirmed, reached] = await withDeadline(answers, leftMs, tooFew);
+      for (const candidate of group) candidate.confirm(confirmed, reached);
     } catch (thrown) {
       for (const candidate of group) candidate.refuse(tooFew(thrown));
       this.#giveUp(client);

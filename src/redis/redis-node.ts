@@ -1,7 +1,7 @@
 /**
  * One Redis server as this gateway knows it: a connection, what the server last said of its replication, and
- * whether it answers. A node is asked for its replication state as soon as it is connected, then at a steady pace;
- * nothing is known of it before the first answer on the present connection.
+ * whether it answers. A node is asked for its replication state as soon as it is connected, then whenever its owner
+ * thinks fit (`tick`); nothing is known of it before the first answer on the present connection.
  *
  * The commands of one turn of the event loop leave together, in one packet. ioredis could do that by itself, but it
  * holds the next turn's commands back until the last ones are answered: a node that freezes would get them when it
@@ -12,17 +12,15 @@ import { CacheError } from '../core/errors';
 import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
-import { createClient, nameOfAddress, type NodeAddress } from './client';
-import { masterOffset, type RedisCommand } from './commands';
+import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from './client';
+import { getReplication, masterOffset, type RedisCommand } from './commands';
 import { translateRedisError, unreachable } from './redis-errors';
-import { parseReplication, type Replication } from './replication';
+import type { Replication } from './replication';
 
 /** A service does not wait longer than this for one node before it begins to serve with the others. */
 const FIRST_ATTEMPT_MS_MAX = 1000;
-/** The pace of probes while all is quiet. */
-const PROBE_EVERY_MS = 500;
 /** A probe is given up after so long, and the node is suspect if nothing at all was heard of it. */
-const PROBE_WAIT_MS = 500;
+const PROBE_WAIT_MS = 250;
 /** Silence of a node that owes an answer: shorter ones are nothing to worry about. */
 const SUSPICIOUS_SILENCE_MS = 250;
 /** Silence after which the connection itself is given up: it may be half open, and only a new one would tell. */
@@ -35,16 +33,29 @@ interface Departure {
   refuse(error: CacheError): void;
 }
 
+export interface RedisNodeDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A replica of a cluster must be told that reads are wanted from it. */
+  readonly readOnly: boolean;
+  /** Called with each answer to a probe that was sent at `askedAtMs`, before anybody else hears of it. */
+  readonly onLearned: (replication: Replication, askedAtMs: number) => void;
+  /** There is a new connection; nothing was sent on it yet. */
+  readonly onConnected: (client: Redis) => void;
+  /** The connection has ended. */
+  readonly onLost: () => void;
+}
+
 export class RedisNode {
   readonly name: string;
   readonly #client: Redis;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #onLearned: (replication: Replication) => void;
+  readonly #deps: RedisNodeDeps;
+  readonly #watchHandshake: () => void;
   #replication: Replication | undefined;
   /** The probe under way, if any: never more than one, so a frozen node collects no queue of them. */
   #probe: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
   /** The commands that leave together at the end of this turn. */
   #departures: Departure[] = [];
   /** The answer to the ROLE that leaves behind them, if any of them wants it. */
@@ -53,23 +64,21 @@ export class RedisNode {
   #heardAtMs: number;
   #suspect = false;
   #closed = false;
-  /** Seen by the last tick in the middle of its handshake. */
-  #wasShakingHands = false;
   /** What was last logged as the reason why it cannot be used. */
   #trouble: string | undefined;
 
-  /** `onLearned` is called with each answer to a probe, before anybody else hears of it. */
-  constructor(
-    address: NodeAddress,
-    deps: { clock: Clock; log: Log; onLearned: (replication: Replication) => void },
-  ) {
+  constructor(address: NodeAddress, deps: RedisNodeDeps) {
     this.name = nameOfAddress(address);
     this.#log = deps.log;
     this.#clock = deps.clock;
-    this.#onLearned = deps.onLearned;
+    this.#deps = deps;
     this.#heardAtMs = deps.clock.now();
-    this.#client = createClient(address);
-    this.#client.on('ready', () => void this.probe());
+    this.#client = createClient(address, deps.readOnly);
+    this.#watchHandshake = watchHandshake(this.#client);
+    this.#client.on('ready', () => {
+      deps.onConnected(this.#client);
+      void this.probe();
+    });
     this.#client.on('close', () => this.#lost());
     // ioredis says here why a connection failed, and throws when nobody listens.
     this.#client.on('error', (cause: Error) => this.#complain(cause));
@@ -80,7 +89,6 @@ export class RedisNode {
    * further attempts follow, in any case.
    */
   async open(): Promise<void> {
-    this.#timer = setInterval(() => this.#tick(), PROBE_EVERY_MS);
     try {
       const connected = this.#client.connect().then(() => this.probe());
       await withDeadline(connected, FIRST_ATTEMPT_MS_MAX, timedOut);
@@ -88,6 +96,12 @@ export class RedisNode {
       // A failure was told by ioredis's own event already.
       if (cause instanceof CacheError) this.#complain(cause);
     }
+  }
+
+  /** To be called at a steady pace: watches over the connection, and probes. Never rejects. */
+  tick(): Promise<void> {
+    this.#watchHandshake();
+    return this.probe();
   }
 
   /** What the server said last on the present connection; undefined before that. */
@@ -144,7 +158,6 @@ export class RedisNode {
 
   close(): void {
     this.#closed = true;
-    clearInterval(this.#timer);
     this.#client.disconnect();
   }
 
@@ -200,20 +213,13 @@ export class RedisNode {
     return (this.#client.stream as { bytesRead?: number } | undefined)?.bytesRead ?? 0;
   }
 
-  #tick(): void {
-    // ioredis has no deadline for the handshake of a connection whose other end is silent.
-    const isShakingHands = this.#client.status === 'connect';
-    if (isShakingHands && this.#wasShakingHands) this.#client.disconnect(true);
-    this.#wasShakingHands = isShakingHands;
-    void this.probe();
-  }
-
   async #ask(): Promise<void> {
     if (this.#client.status !== 'ready' || this.#closed) return;
     const heardBytes = this.#heardBytes();
+    const askedAtMs = this.#clock.now();
     try {
-      const info = await withDeadline(this.#client.info('replication'), PROBE_WAIT_MS, timedOut);
-      this.#learn(parseReplication(info));
+      const answer = getReplication()(this.#client);
+      this.#learn(await withDeadline(answer, PROBE_WAIT_MS, timedOut), askedAtMs);
     } catch (thrown) {
       const isLate = thrown instanceof CacheError && thrown.code === 'timeout';
       if (!isLate) this.#complain(thrown);
@@ -222,18 +228,14 @@ export class RedisNode {
     }
   }
 
-  #learn(replication: Replication | undefined): void {
+  #learn(replication: Replication, askedAtMs: number): void {
     if (this.#client.status !== 'ready' || this.#closed) return;
     this.#heardAtMs = this.#clock.now();
-    if (replication === undefined) {
-      this.#complain(new Error('INFO replication gives no role, replication id or offset'));
-      return;
-    }
     if (!this.usable) this.#log.info({ node: this.name, role: replication.role }, 'redis node answers');
     this.#suspect = false;
     this.#trouble = undefined;
     this.#replication = replication;
-    this.#onLearned(replication);
+    this.#deps.onLearned(replication, askedAtMs);
   }
 
   /** It owes an answer and says nothing: no more work until it answers a probe. */
@@ -259,6 +261,7 @@ export class RedisNode {
     this.#replication = undefined;
     this.#suspect = false;
     this.#heardAtMs = this.#clock.now();
+    this.#deps.onLost();
   }
 
   /** Tells the operator why the node cannot be used, once for each reason. */

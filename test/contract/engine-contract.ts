@@ -52,14 +52,14 @@ export class EngineUnderTest {
     return (await this.read(key))?.bytes.toString();
   }
 
-  write(key: Key, value: string | Buffer, options: Partial<WriteOptions> = {}): Promise<boolean> {
+  async write(key: Key, value: string | Buffer, options: Partial<WriteOptions> = {}): Promise<boolean> {
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     const usual = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: this.deadline() } as const;
-    return this.engine.write(key, bytes, { ...usual, ...options });
+    return (await this.engine.write(key, bytes, { ...usual, ...options })).done;
   }
 
-  remove(key: Key): Promise<boolean> {
-    return this.engine.remove(key, { ack: 0, deadlineMs: this.deadline() });
+  async remove(key: Key): Promise<boolean> {
+    return (await this.engine.remove(key, { ack: 0, deadlineMs: this.deadline() })).done;
   }
 
   replace(key: Key, expected: string, next: string): Promise<boolean> {

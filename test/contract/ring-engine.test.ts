@@ -5,6 +5,7 @@ import { openRing } from '../../src/engines/ring';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
+import { createTestCoherence } from '../support/ring';
 import { startShards, type ShardProcesses } from '../support/redis';
 import { codeOf, describeEngineContract, EngineUnderTest } from './engine-contract';
 
@@ -31,6 +32,7 @@ async function openEmptyRing(count: number): Promise<Engine> {
     hash: 'ketama',
     readFrom: 'replica',
     storedBytesMax: STORED_BYTES_MAX,
+    coherence: createTestCoherence(),
     clock,
     log: createRecordingLog(),
   });
@@ -95,7 +97,7 @@ describe('ring', () => {
     const { replicas } = processes.find(({ name }) => name === shard)!;
     const held = await Promise.all(replicas.map(({ client }) => client.get('key')));
     expect(held.filter((value) => value === 'value').length).toBeGreaterThanOrEqual(ack);
-    expect(await store.engine.remove(key, { ack, deadlineMs: store.deadline() })).toBe(true);
+    expect((await store.engine.remove(key, { ack, deadlineMs: store.deadline() })).done).toBe(true);
   });
 
   it('an ack that too few replicas give in time is unavailable and says that the write may stand', async () => {

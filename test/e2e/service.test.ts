@@ -116,7 +116,7 @@ it('all faults of the settings are told at once, and nothing is opened', async (
     startGateway({ env: { JWT_SECRET: 'short', PORT: 'http', RINGCACHE_TYPO: '1', COHERENCE: 'tracking' } }),
   ).rejects.toThrow(/JWT_SECRET[^]*|PORT[^]*|RINGCACHE_TYPO[^]*|COHERENCE/);
   const failure = await startGateway({
-    env: { JWT_SECRET: 'short', PORT: 'http', RINGCACHE_TYPO: '1', COHERENCE: 'tracking' },
+    env: { JWT_SECRET: 'short', PORT: 'http', RINGCACHE_TYPO: '1', COHERENCE: 'kafka' },
   }).catch((error: unknown) => String(error));
   for (const name of ['JWT_SECRET', 'PORT', 'RINGCACHE_TYPO', 'COHERENCE']) expect(failure).toContain(name);
   expect(failure).not.toContain('listening');

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { parseNodes } from '../../src/config/nodes';
+import { parseMasters, parseNodes, parseSeeds, parseSentinels } from '../../src/config/nodes';
 
 const ROOT = path.join(__dirname, '../..');
 const composeText = readFileSync(path.join(ROOT, 'docker-compose.yml'), 'utf8');
@@ -13,6 +13,8 @@ const dockerfile = readFileSync(path.join(ROOT, 'scripts/Dockerfile'), 'utf8');
 
 interface ComposeService {
   image?: string;
+  user?: string;
+  profiles?: string[];
   build?: { context: string; dockerfile: string };
   command?: string[];
   env_file?: string;
@@ -35,7 +37,27 @@ function optionOf(service: ComposeService | undefined, name: string, count = 1):
   return at < 0 ? [] : service!.command!.slice(at + 1, at + 1 + count);
 }
 
-const { ringcache, ...redisServices } = compose.services;
+/** Those that are started with that profile; undefined: always. */
+function servicesOf(profile?: string): Record<string, ComposeService> {
+  return Object.fromEntries(
+    Object.entries(compose.services).filter(([, { profiles }]) => profiles?.[0] === profile),
+  );
+}
+
+/** A gateway without what tells it from another one. */
+function common(service: ComposeService | undefined): unknown {
+  return {
+    ...service,
+    profiles: undefined,
+    depends_on: undefined,
+    ports: undefined,
+    environment: Object.fromEntries(
+      Object.entries(service?.environment ?? {}).filter(([name]) => !/^(ENGINE|REDIS_)/.test(name)),
+    ),
+  };
+}
+
+const { ringcache, ...redisServices } = servicesOf();
 const [shard] = parseNodes(String(ringcache?.environment?.['REDIS_NODES']));
 
 describe('docker-compose.yml', () => {
@@ -100,6 +122,81 @@ describe('docker-compose.yml', () => {
 
   it('builds from the Dockerfile that is there', () => {
     expect(ringcache?.build).toEqual({ context: '.', dockerfile: 'scripts/Dockerfile' });
+  });
+});
+
+describe('docker-compose.yml with the profile sentinel', () => {
+  const { 'ringcache-sentinel': gateway, ...sentinels } = servicesOf('sentinel');
+
+  it('runs a gateway with the Sentinels and the master that they watch', () => {
+    const { ENGINE, REDIS_SENTINELS, REDIS_MASTERS, REDIS_NODES } = gateway?.environment ?? {};
+    expect([ENGINE, REDIS_NODES]).toEqual(['sentinel', undefined]);
+    const hosts = parseSentinels(String(REDIS_SENTINELS)).map(({ host }) => host);
+    expect(hosts.sort()).toEqual(Object.keys(sentinels).sort());
+    expect(hosts).toHaveLength(3);
+    for (const { command } of Object.values(sentinels)) {
+      for (const name of parseMasters(String(REDIS_MASTERS))) {
+        expect(command?.at(-1)).toContain(`sentinel monitor ${name} ${shard!.master.host} 6379 2`);
+      }
+    }
+  });
+
+  it('differs from the other gateway in nothing else but its port', () => {
+    expect(common(gateway)).toEqual(common(ringcache));
+    expect(gateway?.ports).not.toEqual(ringcache?.ports);
+  });
+
+  it('pins the image of the Sentinels, runs none as root and publishes no port of them', () => {
+    for (const [name, service] of Object.entries(sentinels)) {
+      expect(service.image).toBe(redisServices[shard!.master.host]?.image);
+      expect(service.user).toBe('redis');
+      expect(service.ports).toBeUndefined();
+      expect(gateway?.depends_on?.[name]).toEqual({ condition: 'service_healthy' });
+      expect(service.healthcheck?.test).toContain('redis-cli -p 26379');
+    }
+  });
+
+  it('lets every node become a replica of every other one', () => {
+    for (const service of Object.values(redisServices)) {
+      expect(optionOf(service, '--masterauth')).toEqual([PASSWORD]);
+    }
+  });
+});
+
+describe('docker-compose.yml with the profile cluster', () => {
+  const { 'ringcache-cluster': gateway, 'cluster-create': creation, ...nodes } = servicesOf('cluster');
+
+  it('runs a gateway on the cluster, which differs from the other in nothing else but its port', () => {
+    const { ENGINE, REDIS_CLUSTER, REDIS_NODES } = gateway?.environment ?? {};
+    expect([ENGINE, REDIS_NODES]).toEqual(['cluster', undefined]);
+    for (const { host } of parseSeeds(String(REDIS_CLUSTER))) expect(Object.keys(nodes)).toContain(host);
+    expect(common(gateway)).toEqual(common(ringcache));
+    expect(gateway?.ports).toEqual(['8002:8000']);
+  });
+
+  it('makes the nodes a cluster of three masters with a replica each before the gateway starts', () => {
+    expect(Object.keys(nodes)).toHaveLength(6);
+    for (const name of Object.keys(nodes)) {
+      expect(creation?.command?.at(-1)).toContain(` ${name}:6379`);
+      expect(creation?.depends_on?.[name]).toEqual({ condition: 'service_healthy' });
+    }
+    expect(creation?.command?.at(-1)).toContain('--cluster-replicas 1');
+    expect(creation?.user).toBe('redis');
+    expect(gateway?.depends_on).toEqual({
+      'cluster-create': { condition: 'service_completed_successfully' },
+    });
+  });
+
+  it('pins the image of its nodes, asks for a password and publishes no port of them', () => {
+    for (const service of Object.values(nodes)) {
+      expect(service.image).toBe(redisServices[shard!.master.host]?.image);
+      expect(service.command?.[0]).toBe('redis-server');
+      for (const option of ['--requirepass', '--masterauth'])
+        expect(optionOf(service, option)).toEqual([PASSWORD]);
+      expect(optionOf(service, '--cluster-enabled')).toEqual(['yes']);
+      expect(service.healthcheck?.test).toContain('redis-cli');
+      expect(service.ports).toBeUndefined();
+    }
   });
 });
 

@@ -16,6 +16,8 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   'npm test': '.ci/run',
   // There is no container engine here.
   'docker compose up': 'test/house/compose.test.ts',
+  'docker compose up ringcache-cluster': 'test/house/compose.test.ts',
+  'docker compose up ringcache-sentinel': 'test/house/compose.test.ts',
   'docker compose exec ringcache node dist/main.js client add web': 'test/house/compose.test.ts',
   'docker compose exec ringcache node dist/main.js rewrap': 'test/house/compose.test.ts',
   'npm run bench': 'test/e2e/readme.test.ts',

@@ -24,10 +24,6 @@ it('.env.example is a valid .env that changes nothing once it has a secret', () 
   expect(parseEnv(mergeEnvFile(read('.env.example'), secret))).toEqual(parseEnv(secret));
 });
 
-it('.env.example says that COHERENCE accepts none only', () => {
-  expect(read('.env.example')).toMatch(/^# .*only none is supported by this version.*\nCOHERENCE=none$/m);
-});
-
 it('the README has the table of settings', () => {
   expect(unpadded(read('README.md'))).toContain(unpadded(settingsTable()));
 });

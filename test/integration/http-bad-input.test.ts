@@ -3,6 +3,7 @@
  * through a real TLS socket. (The row of framing and slowness is in the tests of the listener.) Whatever comes in,
  * the answer is the one that stands here, the connection's next request is served, and no prototype has changed.
  */
+import { createTestCoherence } from '../support/ring';
 import { createHmac } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { openRing } from '../../src/engines/ring';
@@ -30,6 +31,7 @@ beforeAll(async () => {
         hash: 'ketama',
         readFrom: 'master',
         storedBytesMax: 64 * 1024,
+        coherence: createTestCoherence('none'),
         clock: systemClock,
         log,
       }),

@@ -356,12 +356,3 @@ describe('every answer', () => {
     expect(JSON.stringify(logged.log.lines)).not.toContain(logged.token);
   });
 });
-
-it('Ringcache-Session is refused until there is such a thing', async () => {
-  const reply = await read('x').set('Ringcache-Session', '');
-  expect(reply.status).toBe(400);
-  expect(reply.body).toMatchObject({
-    code: 'bad_request',
-    message: expect.stringContaining('Session') as unknown,
-  });
-});

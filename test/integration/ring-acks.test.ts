@@ -20,7 +20,7 @@ beforeAll(async () => {
   // Only the gateway's way to the master leads through the proxy.
   const { master } = shard.config;
   const config: ShardConfig = { ...shard.config, master: { ...master, host: proxy.host, port: proxy.port } };
-  engine = await openTestRing(config, log);
+  engine = await openTestRing(config, { log });
 }, 30_000);
 afterAll(async () => {
   await engine.close();
@@ -28,13 +28,10 @@ afterAll(async () => {
   await shard.stop();
 });
 
-const write = (key: string, text: string, ack: Ack, withinMs = 2000): Promise<boolean> =>
-  engine.write(key as Key, Buffer.from(text), {
-    ttlMs: 0,
-    condition: undefined,
-    ack,
-    deadlineMs: clock.now() + withinMs,
-  });
+const write = async (key: string, text: string, ack: Ack, withinMs = 2000): Promise<boolean> => {
+  const options = { ttlMs: 0, condition: undefined, ack, deadlineMs: clock.now() + withinMs };
+  return (await engine.write(key as Key, Buffer.from(text), options)).done;
+};
 const stored = (key: string): Promise<string | null> => shard.master.client.get(key);
 
 it('enough replicas: the change is made and confirmed, one by one and together', async () => {
@@ -42,7 +39,8 @@ it('enough replicas: the change is made and confirmed, one by one and together',
   expect(await shard.replicas[0]!.client.get('one')).toBe('v');
   const many = Array.from({ length: 50 }, (_, n) => write(`many-${n}`, 'v', 1));
   expect(await Promise.all(many)).toEqual(many.map(() => true));
-  expect(await engine.remove('one' as Key, { ack: 1, deadlineMs: clock.now() + 2000 })).toBe(true);
+  const removed = await engine.remove('one' as Key, { ack: 1, deadlineMs: clock.now() + 2000 });
+  expect(removed.done).toBe(true);
   expect(await shard.replicas[0]!.client.get('one')).toBeNull();
 });
 

@@ -1,4 +1,5 @@
 /** How keys spread over the shards of a ring, and how few of them move when a shard is added. */
+import { createTestCoherence } from '../support/ring';
 import type { Key } from '../../src/core/command';
 import { keyFromText } from '../../src/core/key';
 import type { Engine } from '../../src/core/ports';
@@ -27,6 +28,7 @@ describe('three shards of one master and three replicas', () => {
       hash: 'ketama',
       readFrom: 'replica',
       storedBytesMax: 1024,
+      coherence: createTestCoherence('none'),
       clock,
       log: createRecordingLog(),
     });

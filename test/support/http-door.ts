@@ -1,5 +1,6 @@
 /** The HTTP door over the real core and the real access; without a socket, and where not asked otherwise without Redis. */
 import { openAccess } from '../../src/auth/access';
+import { createSessionTokens } from '../../src/auth/session-tokens';
 import { createKeyring } from '../../src/cipher/keyring';
 import { Cache, type CacheService } from '../../src/core/cache';
 import { DEPTH_MAX, type Limits } from '../../src/core/limits';
@@ -14,6 +15,7 @@ import { makeFolder, removeFolder } from './child';
 import { createRecordingLog, type RecordingLog } from './log';
 
 export const API_KEY = 'api-key-of-the-tests-0123456789';
+export const JWT_SECRET = 'a-secret-of-the-tests-that-is-long-enough';
 
 export interface HttpDoor {
   readonly app: ReturnType<typeof createApp>;
@@ -41,12 +43,9 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
   const clock = systemClock;
   const log = createRecordingLog();
   const folder = await makeFolder();
+  const secrets = { secret: JWT_SECRET, previousSecret: undefined };
   const access = await openAccess({
-    tokens: {
-      secret: 'a-secret-of-the-tests-that-is-long-enough',
-      previousSecret: undefined,
-      ttlSeconds: 900,
-    },
+    tokens: { ...secrets, ttlSeconds: 900 },
     apiKey: API_KEY,
     clientsFile: `${folder}/clients.json`,
     clock,
@@ -70,6 +69,7 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
       login: (apiKey, address) => access.login(apiKey, address),
       verify: (token) => principals.get(token) ?? access.verify(token),
     },
+    sessionTokens: createSessionTokens(secrets),
     limits: {
       keyBytesMax: 1024,
       valueBytesMax: 64 * 1024,

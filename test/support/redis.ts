@@ -2,19 +2,15 @@
  * Real redis-server processes for tests: one, a shard of one master and its replicas, or several shards, on free
  * loopback ports, with nothing on disk that outlives them. Faults are given by signals and through a TCP proxy.
  */
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { Redis } from 'ioredis';
 import type { ShardConfig } from '../../src/engines/shard';
-import type { NodeAddress } from '../../src/redis/client';
 import { makeCertificate, type Certificate } from './certificate';
-import { makeFolder, removeFolder, startChild, type Child } from './child';
+import { makeFolder, removeFolder } from './child';
 import { eventually } from './eventually';
 import { findFreePort } from './free-port';
-import { stopAfterTests } from './leftovers';
+import { LOG_FILE, LOOPBACK, startServer, type ServerProcess } from './server-process';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy';
 
-const HOST = '127.0.0.1';
+export type RedisProcess = ServerProcess;
 
 export interface RedisOptions {
   readonly replicaOf?: { readonly host: string; readonly port: number };
@@ -22,134 +18,39 @@ export interface RedisOptions {
   readonly password?: string;
   /** Serve TLS and nothing else, with this certificate; a replica speaks TLS to its master and trusts only it. */
   readonly tls?: Certificate;
+  /** Keep an append-only file: for `appliedCommands`, and a restarted server has what it had. */
+  readonly appendOnly?: boolean;
+  /** A node of a Redis Cluster, with a free port for its bus. */
+  readonly cluster?: boolean;
   /** More arguments, as on the command line: `['--maxmemory', '8mb']`. */
   readonly args?: readonly string[];
 }
 
-export interface RedisProcess {
-  readonly host: string;
-  readonly port: number;
-  readonly pid: number;
-  /** As settings know it. */
-  readonly address: NodeAddress;
-  /** The same as a URL. */
-  readonly url: string;
-  /** For a test's own look at the server. It reconnects by itself; its errors show in the commands only. */
-  readonly client: Redis;
-  /** SIGSTOP: the process answers nothing, its connections stay open. */
-  freeze(): void;
-  /** SIGCONT. */
-  thaw(): void;
-  /** SIGKILL; resolves when the process has ended. */
-  kill(): Promise<void>;
-  /** Starts a killed server again, empty, on the same port with the same arguments. */
-  restart(): Promise<void>;
-  stop(): Promise<void>;
-}
-
 /** Resolves when the server answers PING. */
-export async function startRedis(options: RedisOptions = {}): Promise<RedisProcess> {
-  const folder = await makeFolder();
-  for (let attemptsLeft = 3; ; attemptsLeft--) {
-    const port = await findFreePort();
-    try {
-      const child = await startServer(folder, port, options);
-      return await openProcess(folder, port, options, child);
-    } catch (failure) {
-      if (attemptsLeft <= 1) throw failure;
-    }
-  }
+export function startRedis(options: RedisOptions = {}): Promise<RedisProcess> {
+  return startServer({ ...options, configure: (port, folder) => configureRedis(port, folder, options) });
 }
 
-async function openProcess(
-  folder: string,
-  port: number,
-  options: RedisOptions,
-  first: Child,
-): Promise<RedisProcess> {
-  const { password, tls } = options;
-  let child = first;
-  const client = await openClient(port, options);
-  const process: RedisProcess = {
-    host: HOST,
-    port,
-    get pid() {
-      return child.pid;
-    },
-    address: { host: HOST, port, tls: tls !== undefined, username: undefined, password },
-    url: `${tls ? 'rediss' : 'redis'}://${password ? `:${encodeURIComponent(password)}@` : ''}${HOST}:${port}`,
-    client,
-    freeze: () => child.signal('SIGSTOP'),
-    thaw: () => child.signal('SIGCONT'),
-    kill: async () => {
-      child.signal('SIGKILL');
-      await child.exited;
-    },
-    restart: async () => {
-      child = await startServer(folder, port, options);
-    },
-    stop: stopAfterTests(async () => {
-      client.disconnect();
-      await process.kill();
-      await removeFolder(folder);
-    }),
-  };
-  return process;
-}
-
-/** @throws with the end of the server's log when it does not serve. */
-async function startServer(folder: string, port: number, options: RedisOptions): Promise<Child> {
-  const { replicaOf, password, tls, args = [] } = options;
-  const child = startChild(
-    'redis-server',
-    [
-      ...['--bind', HOST, tls ? '--tls-port' : '--port', String(port), ...(tls ? ['--port', '0'] : [])],
-      ...['--dir', folder, '--logfile', 'redis.log', '--save', '', '--appendonly', 'no'],
-      ...['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'],
-      ...['--repl-diskless-load', 'swapdb', '--repl-ping-replica-period', '1'],
-      ...['--enable-debug-command', 'local'],
-      ...(replicaOf ? ['--replicaof', replicaOf.host, String(replicaOf.port)] : []),
-      ...(password ? ['--requirepass', password, '--masterauth', password] : []),
-      ...(tls
-        ? ['--tls-cert-file', tls.certFile, '--tls-key-file', tls.keyFile, '--tls-ca-cert-file', tls.certFile]
-        : []),
-      ...(tls ? ['--tls-auth-clients', 'no', '--tls-replication', 'yes'] : []),
-      ...args,
-    ],
-    { folder, env: { PATH: globalThis.process.env['PATH'] } },
-  );
-  const client = await openClient(port, options);
-  try {
-    await eventually(async () => {
-      // Another process on this port would answer PING as well, so the pid is asked for.
-      return child.hasExited() || (await client.info('server')).includes(`process_id:${child.pid}\r\n`);
-    });
-    if (child.hasExited()) throw new Error('redis-server ended at once');
-    return child;
-  } catch (failure) {
-    child.signal('SIGKILL');
-    const log = await readFile(path.join(folder, 'redis.log'), 'utf8').catch(() => '');
-    throw new Error(`redis-server does not serve on port ${port}:\n${log.slice(-1000)}`, { cause: failure });
-  } finally {
-    client.disconnect();
-  }
-}
-
-async function openClient(port: number, { password, tls }: RedisOptions): Promise<Redis> {
-  const client = new Redis({
-    host: HOST,
-    port,
-    protocol: 2,
-    retryStrategy: () => 20,
-    disconnectTimeout: 100,
-    maxRetriesPerRequest: null,
-    autoResendUnfulfilledCommands: false,
-    commandTimeout: 5000,
-    ...(password ? { password } : {}),
-    ...(tls ? { tls: { ca: await readFile(tls.certFile) } } : {}),
-  });
-  client.on('error', () => undefined);
-  return client;
+/** As on the command line. */
+async function configureRedis(port: number, folder: string, options: RedisOptions): Promise<string[]> {
+  const { replicaOf, password, tls, appendOnly = false, cluster = false, args = [] } = options;
+  return [
+    ...['--bind', LOOPBACK, tls ? '--tls-port' : '--port', String(port), ...(tls ? ['--port', '0'] : [])],
+    ...['--dir', folder, '--logfile', LOG_FILE, '--save', '', '--appendonly', appendOnly ? 'yes' : 'no'],
+    // The operating system has what was written when a process is killed; nobody pulls a plug here.
+    ...['--appendfsync', 'no', '--aof-use-rdb-preamble', 'no', '--auto-aof-rewrite-percentage', '0'],
+    ...['--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0'],
+    ...['--repl-diskless-load', 'swapdb', '--repl-ping-replica-period', '1'],
+    ...['--enable-debug-command', 'local'],
+    ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-port', String(await findFreePort())] : []),
+    ...(replicaOf ? ['--replicaof', replicaOf.host, String(replicaOf.port)] : []),
+    ...(password ? ['--requirepass', password, '--masterauth', password] : []),
+    ...(tls
+      ? ['--tls-cert-file', tls.certFile, '--tls-key-file', tls.keyFile, '--tls-ca-cert-file', tls.certFile]
+      : []),
+    ...(tls ? ['--tls-auth-clients', 'no', '--tls-replication', 'yes'] : []),
+    ...args,
+  ];
 }
 
 export interface ShardOptions {
@@ -159,6 +60,8 @@ export interface ShardOptions {
   readonly tls?: boolean;
   /** Needed for `pauseReplication`. */
   readonly replicationThroughProxy?: boolean;
+  /** Keep append-only files: for `appliedCommands`. */
+  readonly appendOnly?: boolean;
   /** More arguments for each server. */
   readonly args?: readonly string[];
 }
@@ -188,6 +91,7 @@ export async function startShard(options: ShardOptions): Promise<ShardProcesses>
   const shared: RedisOptions = {
     ...(options.password ? { password: options.password } : {}),
     ...(certificate ? { tls: certificate } : {}),
+    ...(options.appendOnly ? { appendOnly: true } : {}),
     ...(options.args ? { args: options.args } : {}),
   };
   const master = await startRedis(shared);
@@ -227,16 +131,22 @@ function required(proxy: TcpProxy | undefined): TcpProxy {
   return proxy;
 }
 
-async function waitInSync(master: RedisProcess, replicas: readonly RedisProcess[]): Promise<void> {
+/**
+ * Resolves when each replica is linked and has all that the master has written; where append-only files are kept,
+ * when they are written as well.
+ */
+export async function waitInSync(master: RedisProcess, replicas: readonly RedisProcess[]): Promise<void> {
   await eventually(async () => {
     const masterSays = await master.client.info('replication');
     const online = masterSays.match(/^slave\d+:.*state=online/gm)?.length ?? 0;
     if (online < replicas.length) throw new Error(`${online} of ${replicas.length} replicas are online`);
     const offset = numberIn(masterSays, 'master_repl_offset');
     for (const replica of replicas) {
-      const replicaSays = await replica.client.info('replication');
+      const replicaSays = await replica.client.info('replication', 'persistence');
       if (!replicaSays.includes('master_link_status:up')) throw new Error('a replica is not linked');
       const behind = offset - numberIn(replicaSays, 'slave_repl_offset');
+      // The file is written anew behind a full synchronization, and lacks what came meanwhile until that is done.
+      if (/^aof_rewrite_(in_progress|scheduled):1/m.test(replicaSays)) throw new Error('a file is rewritten');
       if (behind > 0) throw new Error(`a replica is ${behind} bytes behind`);
     }
     return true;

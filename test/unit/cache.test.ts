@@ -1,12 +1,15 @@
 /**
  * The core against an engine whose answers the test holds back, so that each interleaving happens as written.
  */
+import { createKeyring } from '../../src/cipher/keyring';
+import { LEASE_WITHOUT_END } from '../../src/core/ports';
 import { Cache, type CacheOptions } from '../../src/core/cache';
 import type { Command, Key, ReadCommand, Reply, WriteCommand } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { Grants, type Principal, type Scope } from '../../src/core/grants';
 import { NearCache } from '../../src/core/near-cache';
-import type { Engine, Found } from '../../src/core/ports';
+import type { Change, Engine, Found } from '../../src/core/ports';
+import { encodeValue } from '../../src/core/value';
 
 const DEADLINE_MS = 2000;
 const K = 'k' as Key;
@@ -42,6 +45,8 @@ interface Asked {
   fail(error: Error): void;
 }
 
+const changed = (done: boolean): Change => ({ done, session: undefined });
+
 function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number } = {}) {
   const clock = { nowMs: 0, now: () => clock.nowMs, wallMs: () => 0 };
   const asked: Asked[] = [];
@@ -52,8 +57,8 @@ function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number
   const engine: Engine = {
     kind: 'held',
     read: (key, details) => ask('read', key, details),
-    write: (key, bytes, details) => ask('write', key, { ...details, text: bytes.toString() }),
-    remove: (key, details) => ask('remove', key, details),
+    write: (key, bytes, details) => ask('write', key, { ...details, text: bytes.toString() }).then(changed),
+    remove: (key, details) => ask('remove', key, details).then(changed),
     replace: () => Promise.resolve(false),
     // eslint-disable-next-line @typescript-eslint/require-await
     scan: async function* () {
@@ -86,7 +91,8 @@ function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number
 }
 
 function found(text: string, more: Partial<Found> = {}): Found {
-  return { bytes: Buffer.from(text), remainingMs: Infinity, askedAtMs: 0, source: 'replica', ...more };
+  const lease = LEASE_WITHOUT_END;
+  return { bytes: Buffer.from(text), remainingMs: Infinity, askedAtMs: 0, source: 'replica', lease, ...more };
 }
 
 const hit = (value: string, source: string) => ({ command: 'READ', status: 'SUCCESS', value, source });
@@ -121,7 +127,7 @@ describe('a READ', () => {
     expect(await patient).toEqual(hit('v', 'replica'));
   });
 
-  it('does not remember a miss', async () => {
+  it('R13: does not remember a miss', async () => {
     const { asked, run } = createHeldCache();
     const first = run(read('k'));
     asked[0]!.answer(undefined);
@@ -138,7 +144,7 @@ describe('a READ', () => {
     expect(near.holds(K)).toBe(false);
   });
 
-  it('remembers a value for its own remaining life, counted from the question', async () => {
+  it('R7: remembers a value for its own remaining life, counted from the question', async () => {
     const { near, asked, run, clock } = createHeldCache();
     clock.nowMs = 1000;
     const first = run(read('k'));
@@ -155,7 +161,7 @@ describe('a READ', () => {
     'that is %s passes the near cache and the flights by',
     async (consistency) => {
       const { near, asked, run } = createHeldCache();
-      near.fill(near.takeTicket(K), 'old', Infinity);
+      near.fill(near.takeTicket(K), 'old', Infinity, LEASE_WITHOUT_END);
       void run(read('other'));
       const strong = run(read('k', consistency));
       expect(asked[1]).toMatchObject({ key: 'k', details: { consistency } });
@@ -223,14 +229,74 @@ describe('after an acked change on this gateway (C2)', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('R8: a WRITE puts nothing in the near cache, where a later foreign change may have been announced', async () => {
+    const { cache, near, asked, run } = createHeldCache();
+    const written = run(write('k', 'mine'));
+    // Redis has carried out this WRITE, then somebody else's, and that was announced before this one's reply came.
+    cache.forget(K);
+    asked[0]!.answer(true);
+    await written;
+    expect(near.holds(K)).toBe(false);
+    void run(read('k'));
+    expect(asked).toHaveLength(2);
+  });
+
   it('even one that failed, since it may stand', async () => {
     const { near, asked, run } = createHeldCache();
-    near.fill(near.takeTicket(K), 'old', Infinity);
+    near.fill(near.takeTicket(K), 'old', Infinity, LEASE_WITHOUT_END);
     const written = run(write('k', 'new'));
     asked[0]!.fail(new CacheError('timeout', 'no answer'));
     expect(await written).toMatchObject({ status: 'ERROR' });
     expect(near.holds(K)).toBe(false);
   });
+});
+
+describe('after a foreign change was announced', () => {
+  it('R1: a value that a READ brings late is answered and never kept', async () => {
+    const { cache, near, asked, run } = createHeldCache();
+    const early = run(read('k'));
+    cache.forget(K);
+    asked[0]!.answer(found('old'));
+    expect(await early).toEqual(hit('old', 'replica'));
+    expect(near.holds(K)).toBe(false);
+  });
+
+  it('R1: a READ does not board a flight that left before', async () => {
+    const { cache, asked, run } = createHeldCache();
+    void run(read('k'));
+    cache.forget(K);
+    const later = run(read('k'));
+    expect(asked).toHaveLength(2);
+    asked[1]!.answer(found('new'));
+    expect(await later).toEqual(hit('new', 'replica'));
+  });
+
+  it('R4, R9: a value that was read under a lease that has ended since is not kept', async () => {
+    const { near, asked, run } = createHeldCache();
+    const lease = { endsMs: Infinity };
+    const early = run(read('k'));
+    lease.endsMs = -Infinity;
+    asked[0]!.answer(found('old', { lease }));
+    await early;
+    expect(near.status().entries).toBe(0);
+  });
+
+  it('R5: a value of which no change would be announced is not kept', async () => {
+    const { near, asked, run } = createHeldCache();
+    const reply = run(read('k'));
+    asked[0]!.answer(found('v', { lease: undefined }));
+    await reply;
+    expect(near.status().entries).toBe(0);
+  });
+});
+
+it('R14: a value that does not decrypt is corrupt, and is not kept', async () => {
+  const keyring = (id: string) => createKeyring([{ id, bytes: Buffer.alloc(32, id) }]);
+  const { near, asked, run } = createHeldCache({ cipher: keyring('new') });
+  const reply = run(read('k'));
+  asked[0]!.answer(found('', { bytes: encodeValue(K, 'secret', keyring('retired')) }));
+  expect(await reply).toMatchObject({ status: 'ERROR', error: { code: 'corrupt_value' } });
+  expect(near.status().entries).toBe(0);
 });
 
 describe('a WRITE', () => {
@@ -253,7 +319,7 @@ describe('a WRITE', () => {
     const { asked, run } = createHeldCache();
     const reply = run(write('k', 'v', { condition: 'XX' }));
     asked[0]!.answer(false);
-    expect(await reply).toEqual({ command: 'WRITE', status: 'NOT_STORED' });
+    expect(await reply).toMatchObject({ command: 'WRITE', status: 'NOT_STORED' });
   });
 
   it('that asks for encryption where there are no keys is refused, and nothing is stored', async () => {
@@ -294,7 +360,7 @@ describe('rights', () => {
   it('a key outside the prefixes is refused whether it exists or not, near cache included', async () => {
     const { near, asked, run } = createHeldCache();
     const guest = principal(['read', 'write', 'delete'], ['team-b:', 'team-c:']);
-    near.fill(near.takeTicket('team-a:k' as Key), 'v', Infinity);
+    near.fill(near.takeTicket('team-a:k' as Key), 'v', Infinity, LEASE_WITHOUT_END);
     for (const command of commands) {
       expect(await run(command, guest)).toMatchObject({ status: 'ERROR', error: { code: 'forbidden' } });
     }
@@ -332,7 +398,7 @@ describe('a batch', () => {
     await new Promise(setImmediate);
     expect(asked[3]).toMatchObject({ what: 'remove', key: 'a' });
     asked[3]!.answer(true);
-    expect(await replies).toEqual([
+    expect(await replies).toMatchObject([
       { command: 'WRITE', status: 'SUCCESS' },
       hit('1', 'replica'),
       { command: 'WRITE', status: 'SUCCESS' },
@@ -342,7 +408,7 @@ describe('a batch', () => {
 
   it('of near hits is answered in the same tick', () => {
     const { cache, near } = createHeldCache();
-    near.fill(near.takeTicket(K), 'v', Infinity);
+    near.fill(near.takeTicket(K), 'v', Infinity, LEASE_WITHOUT_END);
     expect(cache.executeBatch(anyone, [read('k'), read('k')], DEADLINE_MS)).toEqual([
       hit('v', 'near'),
       hit('v', 'near'),

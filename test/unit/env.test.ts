@@ -16,6 +16,8 @@ const LONGEST_API_KEY = 'k'.repeat(API_KEY_CHARS_MAX);
 const KEY_A = Buffer.alloc(32, 1).toString('base64');
 const KEY_B = Buffer.alloc(32, 2).toString('base64');
 
+const SENTINELS = { ENGINE: 'sentinel', REDIS_SENTINELS: 'h', REDIS_MASTERS: 'm' };
+
 function parsed(environment: Environment = {}): Config {
   return parseEnv({ JWT_SECRET: SECRET, ...environment });
 }
@@ -53,7 +55,7 @@ describe('defaults', () => {
       clientsFile: 'clients.json',
       engine: { kind: 'memory' },
       near: { entries: 100000, bytes: 67108864, ttlMs: 300_000 },
-      coherence: 'none',
+      coherence: 'tracking',
       encryption: { keys: [], byDefault: false },
       defaultTtlMs: 0,
       limits: { keyBytesMax: 1024, valueBytesMax: 8388608, batchMax: 1000, requestTimeoutMs: 2000 },
@@ -204,9 +206,6 @@ describe('the clients file', () => {
 
 describe('what this version does not support', () => {
   it.each([
-    ['REDIS_SENTINELS', 'h:1'],
-    ['REDIS_MASTERS', 'm'],
-    ['REDIS_CLUSTER', 'redis://h'],
     ['KAFKA_BROKERS', 'h:1'],
     ['KAFKA_TOPIC', 'ringcache'],
     ['REPLICATION_BUS', 'redis'],
@@ -217,11 +216,7 @@ describe('what this version does not support', () => {
     ['RESP_TLS', 'false'],
     ['GRPC_PORT', '50051'],
     ['CORS_ORIGINS', 'https://a'],
-    ['ENGINE', 'sentinel'],
-    ['ENGINE', 'cluster'],
     ['ENGINE', 'replicated'],
-    ['COHERENCE', 'tracking'],
-    ['COHERENCE', 'pubsub'],
     ['COHERENCE', 'kafka'],
     ['WORKERS', 'auto'],
     ['WORKERS', '2'],
@@ -236,10 +231,23 @@ describe('settings that contradict each other', () => {
   it.each<[Environment, RegExp]>([
     [{ ENGINE: 'ring' }, /^REDIS_NODES: /],
     [{ ENGINE: 'memory', REDIS_NODES: 'a=redis://h' }, /^ENGINE: /],
+    [{ ENGINE: 'sentinel', REDIS_MASTERS: 'm' }, /^REDIS_SENTINELS: must be set/],
+    [{ ENGINE: 'sentinel', REDIS_SENTINELS: 'h' }, /^REDIS_MASTERS: must be set/],
+    [{ ...SENTINELS, REDIS_NODES: 'a=redis://h' }, /^ENGINE: sentinel contradicts REDIS_NODES/],
+    [{ REDIS_SENTINELS: 'h' }, /^REDIS_SENTINELS: needs ENGINE=sentinel/],
+    [{ REDIS_MASTERS: 'm', REDIS_NODES: 'a=redis://h' }, /^REDIS_MASTERS: needs ENGINE=sentinel/],
+    [{ ENGINE: 'memory', REDIS_MASTERS: 'm' }, /^ENGINE: memory contradicts REDIS_MASTERS/],
     [{ ENCRYPT_VALUES: 'true' }, /^ENCRYPT_VALUES: /],
     [{ REDIS_NODES: 'a=redis://h', REDIS_USERNAME: 'u' }, /^REDIS_USERNAME: /],
   ])('%j is a fault', (environment, fault) => {
     expect(faultsOf(environment)).toEqual([expect.stringMatching(fault)]);
+  });
+
+  it('are told together', () => {
+    const names = faultsOf({ ENGINE: 'sentinel', REDIS_NODES: 'a=redis://h' }).map(
+      (fault) => fault.split(':')[0],
+    );
+    expect(names.sort()).toEqual(['ENGINE', 'REDIS_MASTERS', 'REDIS_SENTINELS']);
   });
 });
 
@@ -318,6 +326,65 @@ describe('REDIS_NODES', () => {
   });
 });
 
+describe('REDIS_SENTINELS and REDIS_MASTERS', () => {
+  it('name Sentinels, at port 26379 where none is given, and one shard for each master', () => {
+    expect(
+      parsed({
+        ENGINE: 'sentinel',
+        REDIS_SENTINELS: '10.0.0.1, Sentinel.example:5000,[::1]:5001,redis://own:p%40ss@h',
+        REDIS_MASTERS: 'main, eu_2.b',
+        REDIS_USERNAME: 'u',
+        REDIS_PASSWORD: 'of the nodes',
+      }).engine,
+    ).toEqual({
+      kind: 'sentinel',
+      sentinels: [
+        { host: '10.0.0.1', port: 26379, tls: false, username: undefined, password: undefined },
+        { host: 'Sentinel.example', port: 5000, tls: false, username: undefined, password: undefined },
+        { host: '::1', port: 5001, tls: false, username: undefined, password: undefined },
+        { host: 'h', port: 26379, tls: false, username: 'own', password: 'p@ss' },
+      ],
+      masters: ['main', 'eu_2.b'],
+      nodes: { tls: false, username: 'u', password: 'of the nodes' },
+      hash: 'ketama',
+      readFrom: 'replica',
+    });
+  });
+
+  it('have the nodes speak TLS where the Sentinels do', () => {
+    const { engine } = parsed({ ...SENTINELS, REDIS_SENTINELS: 'rediss://a,rediss://b:5000' });
+    expect(engine).toMatchObject({ sentinels: [{ tls: true }, { tls: true }], nodes: { tls: true } });
+  });
+
+  it.each([
+    ['nothing between the dividers', 'a,'],
+    ['another scheme', 'http://a'],
+    ['port 0', 'a:0'],
+    ['a port beyond the last', 'a:65536'],
+    ['bare IPv6', '::1'],
+    ['a space in a host', 'a b'],
+    ['a path', 'a/1'],
+    ['a user without a password', 'u@a'],
+    ['one Sentinel twice', 'a,A:26379'],
+    ['TLS for some', 'rediss://a,b'],
+  ])('with %s in REDIS_SENTINELS is a fault', (_, text) => {
+    expect(faultsOf({ ...SENTINELS, REDIS_SENTINELS: text })).toEqual([
+      expect.stringMatching(/^REDIS_SENTINELS: /),
+    ]);
+  });
+
+  it.each([
+    ['an empty name', 'a,,b'],
+    ['a space in a name', 'a b'],
+    ['a name that is too long', 'a'.repeat(65)],
+    ['one name twice', 'a, b,a'],
+  ])('with %s in REDIS_MASTERS is a fault', (_, text) => {
+    expect(faultsOf({ ...SENTINELS, REDIS_MASTERS: text })).toEqual([
+      expect.stringMatching(/^REDIS_MASTERS: /),
+    ]);
+  });
+});
+
 describe('ENCRYPTION_KEYS', () => {
   it.each([
     ['no name', KEY_A],
@@ -352,6 +419,8 @@ describe('a fault', () => {
           API_KEY: secret,
           ENCRYPTION_KEYS: `a:${secret}`,
           REDIS_NODES: `a=redis://u:${secret}@h,x://${secret};${secret}`,
+          REDIS_SENTINELS: `redis://u:${secret}@h,x://${secret},${secret}`,
+          REDIS_MASTERS: `a b,${secret}`,
         }).join('\n');
         expect(text).not.toBe('');
         for (const part of secret.split(/[^canry]+/).filter(({ length }) => length > 4)) {

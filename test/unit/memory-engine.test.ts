@@ -21,17 +21,13 @@ beforeEach(() => {
 
 const key = keyFromText('key');
 const [first, second, third] = [keyFromText('first'), keyFromText('second'), keyFromText('third')];
-const write = (name: Key, bytes: Buffer, options: Partial<WriteOptions> = {}): Promise<boolean> =>
-  engine.write(name, bytes, {
-    ttlMs: 0,
-    condition: undefined,
-    ack: 0,
-    deadlineMs: clock.now() + 1,
-    ...options,
-  });
+const write = async (name: Key, bytes: Buffer, options: Partial<WriteOptions> = {}): Promise<boolean> => {
+  const usual = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: clock.now() + 1 } as const;
+  return (await engine.write(name, bytes, { ...usual, ...options })).done;
+};
 const read = (name: Key) =>
   engine.read(name, { consistency: 'eventual', withLife: true, deadlineMs: clock.now() + 1 });
-const remove = (ack: 0 | 1) => engine.remove(key, { ack, deadlineMs: clock.now() + 1 });
+const remove = async (ack: 0 | 1) => (await engine.remove(key, { ack, deadlineMs: clock.now() + 1 })).done;
 
 async function keysHeld(): Promise<Key[]> {
   const keys: Key[] = [];

@@ -1,3 +1,4 @@
+import { LEASE_WITHOUT_END } from '../../src/core/ports';
 import { Json, type Key, type Value } from '../../src/core/command';
 import { NearCache } from '../../src/core/near-cache';
 
@@ -7,7 +8,7 @@ function createNear(limits: { entries?: number; bytes?: number; ttlMs?: number }
   const clock = { nowMs: 1000, now: () => clock.nowMs, wallMs: () => 0 };
   const near = new NearCache({ entries: 10, bytes: 1_000_000, ttlMs: 300_000, clock, ...limits });
   const put = (key: string, value: Value, expiresAtMs = Infinity): void => {
-    near.fill(near.takeTicket(key as Key), value, expiresAtMs);
+    near.fill(near.takeTicket(key as Key), value, expiresAtMs, LEASE_WITHOUT_END);
   };
   return { near, clock, put };
 }
@@ -19,11 +20,11 @@ describe('a fill', () => {
     expect(near.get(K)).toBe('v');
   });
 
-  it('that arrives after its key was announced is never kept (R1)', () => {
+  it('R1: that arrives after its key was announced is never kept', () => {
     const { near } = createNear();
     const ticket = near.takeTicket(K);
     near.forget(K);
-    near.fill(ticket, 'old', Infinity);
+    near.fill(ticket, 'old', Infinity, LEASE_WITHOUT_END);
     expect(near.get(K)).toBeUndefined();
   });
 
@@ -32,18 +33,18 @@ describe('a fill', () => {
     const before = [near.takeTicket(K), near.takeTicket(K)];
     near.forget(K);
     const after = near.takeTicket(K);
-    for (const ticket of before) near.fill(ticket, 'old', Infinity);
+    for (const ticket of before) near.fill(ticket, 'old', Infinity, LEASE_WITHOUT_END);
     expect(near.get(K)).toBeUndefined();
-    near.fill(after, 'new', Infinity);
+    near.fill(after, 'new', Infinity, LEASE_WITHOUT_END);
     expect(near.get(K)).toBe('new');
   });
 
-  it('voided by a write stays void after a later fill was kept (R8)', () => {
+  it('R8: voided by a write stays void after a later fill was kept', () => {
     const { near, put } = createNear();
     const late = near.takeTicket(K);
     near.forget(K);
     put('k', 'new');
-    near.fill(late, 'old', Infinity);
+    near.fill(late, 'old', Infinity, LEASE_WITHOUT_END);
     expect(near.get(K)).toBe('new');
   });
 
@@ -51,7 +52,7 @@ describe('a fill', () => {
     const { near } = createNear();
     const ticket = near.takeTicket(K);
     near.cancel(ticket);
-    near.fill(ticket, 'v', Infinity);
+    near.fill(ticket, 'v', Infinity, LEASE_WITHOUT_END);
     expect(near.get(K)).toBeUndefined();
   });
 
@@ -59,13 +60,13 @@ describe('a fill', () => {
     const { near } = createNear();
     const ticket = near.takeTicket(K);
     near.forget('other' as Key);
-    near.fill(ticket, 'v', Infinity);
+    near.fill(ticket, 'v', Infinity, LEASE_WITHOUT_END);
     expect(near.get(K)).toBe('v');
   });
 });
 
 describe('an entry', () => {
-  it('never outlives its key (R7)', () => {
+  it('R7: never outlives its key', () => {
     const { near, clock, put } = createNear({ ttlMs: 300_000 });
     put('k', 'v', 1500);
     clock.nowMs = 1499;

@@ -58,7 +58,9 @@ class MapEngine implements Engine {
       this.beforeRead(key);
       const entry = this.#live(key);
       if (entry === undefined || consistency !== 'strong') return undefined;
-      return { bytes: entry.bytes, remainingMs: undefined, askedAtMs: this.clock.now(), source: 'master' };
+      const { bytes } = entry;
+      const lease = undefined;
+      return { bytes, remainingMs: undefined, askedAtMs: this.clock.now(), source: 'master', lease };
     });
   }
 
@@ -80,10 +82,10 @@ class MapEngine implements Engine {
     }
   }
 
-  write(): Promise<boolean> {
+  write(): Promise<never> {
     return Promise.reject(new Error('rotation must not write without comparing'));
   }
-  remove(): Promise<boolean> {
+  remove(): Promise<never> {
     return Promise.reject(new Error('rotation must not remove'));
   }
   locate(): Promise<never> {

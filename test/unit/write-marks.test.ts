@@ -3,36 +3,45 @@ import { WriteMarks } from '../../src/engines/write-marks';
 import type { Replication } from '../../src/redis/replication';
 
 const K = 'k' as Key;
+/** When the marks are made, and when the master is asked: monotonic. */
+const NOW = 1000;
+const LATER = 2000;
 const master = (offset: number, lineage = 'a'): Replication => ({
   role: 'master',
   lineage,
+  previousLineage: undefined,
+  previousEnd: 0,
+  backlogStart: 0,
   offset,
   linkUp: true,
 });
 const replica = (offset: number, lineage = 'a'): Replication => ({
   role: 'replica',
   lineage,
+  previousLineage: undefined,
+  previousEnd: 0,
+  backlogStart: 0,
   offset,
   linkUp: true,
 });
 
 function marksOn(offset: number): WriteMarks {
   const marks = new WriteMarks();
-  marks.observeMaster(master(offset));
+  marks.observeMaster(master(offset), LATER);
   return marks;
 }
 
 describe('reading what one has written', () => {
   it('is refused to a replica that has not applied the write', () => {
     const marks = marksOn(100);
-    marks.mark(K, 150);
+    marks.mark(K, 150, NOW);
     expect(marks.covers(replica(149), K)).toBe(false);
     expect(marks.covers(replica(150), K)).toBe(true);
   });
 
   it('asks nothing of replicas for keys that were not written here', () => {
     const marks = marksOn(100);
-    marks.mark(K, 150);
+    marks.mark(K, 150, NOW);
     expect(marks.covers(replica(1), 'other' as Key)).toBe(true);
   });
 
@@ -42,14 +51,14 @@ describe('reading what one has written', () => {
       [200, 150],
     ]) {
       const marks = marksOn(100);
-      for (const offset of offsets) marks.mark(K, offset);
+      for (const offset of offsets) marks.mark(K, offset, NOW);
       expect(marks.covers(replica(199), K)).toBe(false);
     }
   });
 
   it('drops a mark only when every replica in use has passed it', () => {
     const marks = marksOn(100);
-    marks.mark(K, 150);
+    marks.mark(K, 150, NOW);
     marks.settle([replica(200), replica(149)]);
     expect(marks.pending).toBe(true);
     marks.settle([replica(200), replica(150)]);
@@ -58,7 +67,7 @@ describe('reading what one has written', () => {
 
   it('shuts out a replica that was away while a mark was dropped, until it has caught up', () => {
     const marks = marksOn(100);
-    marks.mark(K, 150);
+    marks.mark(K, 150, NOW);
     marks.settle([replica(200)]);
     expect(marks.admits(replica(149))).toBe(false);
     expect(marks.admits(replica(150))).toBe(true);
@@ -66,7 +75,7 @@ describe('reading what one has written', () => {
 
   it('never drops marks when no replica is in use', () => {
     const marks = marksOn(100);
-    marks.mark(K, 150);
+    marks.mark(K, 150, NOW);
     marks.settle([]);
     expect(marks.pending).toBe(true);
     expect(marks.covers(replica(149), K)).toBe(false);
@@ -76,17 +85,17 @@ describe('reading what one has written', () => {
 describe('a write whose offset could not be learnt', () => {
   it('keeps its key with the master until the master has told where it stands', () => {
     const marks = marksOn(100);
-    marks.mark(K, Infinity);
+    marks.mark(K, Infinity, NOW);
     expect(marks.covers(replica(1e12), K)).toBe(false);
-    marks.observeMaster(master(300));
+    marks.observeMaster(master(300), LATER);
     expect(marks.covers(replica(299), K)).toBe(false);
     expect(marks.covers(replica(300), K)).toBe(true);
   });
 
   it('is not undone by an earlier write whose offset is known', () => {
     const marks = marksOn(100);
-    marks.mark(K, Infinity);
-    marks.mark(K, 150);
+    marks.mark(K, Infinity, NOW);
+    marks.mark(K, 150, NOW);
     expect(marks.covers(replica(150), K)).toBe(false);
   });
 });
@@ -94,19 +103,19 @@ describe('a write whose offset could not be learnt', () => {
 describe('with more marks than there is room for', () => {
   it('replicas serve nothing until they have applied all of them', () => {
     const marks = new WriteMarks(3);
-    marks.observeMaster(master(100));
-    for (let n = 1; n <= 4; n += 1) marks.mark(`k${n}` as Key, 100 + n);
+    marks.observeMaster(master(100), LATER);
+    for (let n = 1; n <= 4; n += 1) marks.mark(`k${n}` as Key, 100 + n, NOW);
     expect(marks.admits(replica(103))).toBe(false);
     expect(marks.admits(replica(104))).toBe(true);
   });
 
   it('one of unknown offset shuts every replica out until the master has told its own', () => {
     const marks = new WriteMarks(1);
-    marks.observeMaster(master(100));
-    marks.mark('a' as Key, Infinity);
-    marks.mark('b' as Key, 110);
+    marks.observeMaster(master(100), LATER);
+    marks.mark('a' as Key, Infinity, NOW);
+    marks.mark('b' as Key, 110, NOW);
     expect(marks.admits(replica(1e12))).toBe(false);
-    marks.observeMaster(master(120));
+    marks.observeMaster(master(120), LATER);
     expect(marks.admits(replica(119))).toBe(false);
     expect(marks.admits(replica(120))).toBe(true);
   });
@@ -115,22 +124,22 @@ describe('with more marks than there is room for', () => {
 describe('a new lineage', () => {
   it('shuts out replicas of the old one, however far they are', () => {
     const marks = marksOn(100);
-    marks.observeMaster(master(5, 'b'));
+    marks.observeMaster(master(5, 'b'), LATER);
     expect(marks.admits(replica(1e12, 'a'))).toBe(false);
     expect(marks.admits(replica(5, 'b'))).toBe(true);
   });
 
   it('lets replicas in from where the new master stands', () => {
     const marks = marksOn(100);
-    marks.mark(K, 150);
-    marks.observeMaster(master(5, 'b'));
+    marks.mark(K, 150, NOW);
+    marks.observeMaster(master(5, 'b'), LATER);
     expect(marks.admits(replica(4, 'b'))).toBe(false);
     expect(marks.covers(replica(5, 'b'), K)).toBe(true);
   });
 
   it('is not begun by a node that is no master any more', () => {
     const marks = marksOn(100);
-    marks.observeMaster(replica(5, 'b'));
+    marks.observeMaster(replica(5, 'b'), LATER);
     expect(marks.admits(replica(100, 'a'))).toBe(true);
   });
 });
@@ -141,4 +150,50 @@ it('a gateway that never saw the master reads from any replica: it has acked not
 
 it('a node that has become a master is no replica to read from', () => {
   expect(marksOn(100).admits(master(1000))).toBe(false);
+});
+
+describe('keys that arrive from another shard', () => {
+  it('keep replicas out until these have what the master had after that', () => {
+    const marks = marksOn(100);
+    expect(marks.admits(replica(100))).toBe(true);
+    marks.arrive(5);
+    expect(marks.admits(replica(1e9))).toBe(false);
+    marks.observeMaster(master(150), 4);
+    expect(marks.admits(replica(1e9))).toBe(false);
+    marks.observeMaster(master(200), 6);
+    expect(marks.admits(replica(199))).toBe(false);
+    expect(marks.admits(replica(200))).toBe(true);
+  });
+
+  it('keep replicas out where nothing is known of the master yet', () => {
+    const marks = new WriteMarks();
+    marks.arrive(5);
+    marks.observeMaster(master(100), 4);
+    expect(marks.admits(replica(100))).toBe(false);
+    marks.observeMaster(master(120), 6);
+    expect([marks.admits(replica(119)), marks.admits(replica(120))]).toEqual([false, true]);
+  });
+
+  it('keep replicas out through a failover and through too many marks', () => {
+    const marks = new WriteMarks(1);
+    marks.observeMaster(master(100), 1);
+    marks.arrive(5);
+    marks.mark(K, 110, NOW);
+    marks.mark('other' as Key, 120, NOW);
+    expect(marks.admits(replica(1e9))).toBe(false);
+    marks.observeMaster(master(50, 'b'), 4);
+    expect(marks.admits(replica(1e9, 'b'))).toBe(false);
+    marks.observeMaster(master(60, 'b'), 6);
+    expect([marks.admits(replica(59, 'b')), marks.admits(replica(60, 'b'))]).toEqual([false, true]);
+  });
+});
+
+it('an answer of the master that was asked for before the write does not place its mark', () => {
+  const marks = marksOn(100);
+  marks.mark(K, Infinity, NOW);
+  marks.observeMaster(master(120), NOW);
+  expect(marks.covers(replica(130), K)).toBe(false);
+  marks.observeMaster(master(140), NOW + 1);
+  expect(marks.covers(replica(130), K)).toBe(false);
+  expect(marks.covers(replica(140), K)).toBe(true);
 });

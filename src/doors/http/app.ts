@@ -4,6 +4,7 @@
  */
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { Access } from '../../auth/access';
+import type { SessionTokens } from '../../auth/session-tokens';
 import type { CacheService } from '../../core/cache';
 import { CacheError, toCacheError } from '../../core/errors';
 import type { Limits } from '../../core/limits';
@@ -20,6 +21,7 @@ import { createStatusRoute } from './ops/status-route';
 export interface HttpDeps {
   readonly cache: CacheService;
   readonly access: Pick<Access, 'login' | 'verify'>;
+  readonly sessionTokens: SessionTokens;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Log;

@@ -94,9 +94,30 @@ function writeAnswers(): void {
   for (const { response, status, headers, body } of leaving) {
     // Answered twice in one turn: the first one counts.
     if (response.headersSent || response.destroyed) continue;
+    const { socket } = response;
+    if (socket !== null && socket.writableLength + body.length >= socket.writableHighWaterMark) {
+      parseOutsideTheSocket(socket);
+    }
     response.writeHead(status, headers as string[]);
     response.end(body);
   }
+}
+
+/** Connections whose requests are parsed from their stream, not inside the socket. */
+const parsedOutside = new WeakSet<Socket>();
+
+/**
+ * While an answer that is longer than the socket's buffer waits to be written, Node pauses the parser of the same
+ * connection. Where the parser sits inside the TLS socket, as it does unless somebody listens to its data, it is
+ * fed the next record all the same, and takes a good request for a broken one (HPE_PAUSED, Node 20): 1. the end of
+ * a long answer reaches the client, and the next request comes back  2. its head and its body are two records that
+ * arrive together, before Node has seen the answer drain. A listener takes the parser out of the socket. It costs
+ * some microseconds a request, and only connections that have had such an answer.
+ */
+function parseOutsideTheSocket(socket: Socket): void {
+  if (parsedOutside.has(socket)) return;
+  parsedOutside.add(socket);
+  socket.on('data', () => undefined);
 }
 
 /** The JSON of a failure; `command` where it belongs to one. The cause stays out of it. */

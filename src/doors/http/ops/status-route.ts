@@ -37,6 +37,13 @@ function statusFields({ engine, ready, coherence, shards, near }: CacheStatus): 
 }
 
 /** null: not known, or not a thing that a master has. */
-function nodeFields({ address, role, healthy, linkUp, lagBytes }: NodeStatus): object {
-  return { address, role, healthy, link_up: linkUp ?? null, lag_bytes: lagBytes ?? null };
+function nodeFields({ address, role, healthy, linkUp, lagBytes, announces }: NodeStatus): object {
+  return {
+    address,
+    role,
+    healthy,
+    link_up: linkUp ?? null,
+    lag_bytes: lagBytes ?? null,
+    announces: announces ?? null,
+  };
 }

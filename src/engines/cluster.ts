@@ -1,0 +1,232 @@
+/**
+ * The cluster engine: the shards of a Redis Cluster, which owns the placement of keys. A key belongs to a slot, a slot to
+ * a shard, and slots move while they are used. A node that has lost a slot says where it is:
+ *
+ *     MOVED  the slot is there now          -> the map is asked anew, and the command goes by it
+ *     ASK    the slot is on its way there,
+ *            and this key is not here       -> this one command goes there, behind an ASKING
+ *
+ * Whatever is answered so was not carried out, so sending it elsewhere is its first execution (C7). And only nodes are
+ * followed to that the cluster itself announces: a redirection alone opens no connection.
+ */
+import type { Key } from '../core/command';
+import type { CacheError } from '../core/errors';
+import { keyFromBytes } from '../core/key';
+import type {
+  Change,
+  Engine,
+  Found,
+  Location,
+  Log,
+  ReadOptions,
+  RemoveOptions,
+  ShardStatus,
+  WriteOptions,
+} from '../core/ports';
+import type { Clock } from '../lib/clock';
+import { deleteKey, replaceValue, setValue, type RedisChange } from '../redis/commands';
+import {
+  isNodeTrouble,
+  NotDone,
+  NotYet,
+  Redirected,
+  translateRedisError,
+  unreachable,
+} from '../redis/redis-errors';
+import { ClusterMap, type ClusterMapOptions } from './cluster-map';
+import type { Shard } from './shard';
+import { pointOfSlot, slotOf, type Slot } from './slot-map';
+
+export type ClusterOptions = Omit<ClusterMapOptions, 'isCluster'>;
+
+/** How often one command is sent elsewhere. Two are usual; more where nodes have not heard of a move yet. */
+const REDIRECTIONS_MAX = 8;
+/** From the third one on there is a pause in between, twice as long each time. */
+const PAUSE_MS_MIN = 10;
+/** While the cluster has no master for a slot a command waits so long at most, counted from the first that met it. */
+const HOLD_MS = 450;
+const HOLD_PAUSE_MS = 30;
+
+/**
+ * Asks the seeds for the cluster's nodes, connects to each and resolves when all have been tried once. Where no seed
+ * answers it opens all the same, and is `unavailable` until one does.
+ */
+export async function openCluster(options: ClusterOptions): Promise<Engine> {
+  const engine = new ClusterEngine(options);
+  await engine.open();
+  return engine;
+}
+
+/** One attempt of a command. `isAsking`: the slot is on its way to that shard. */
+type Attempt<T> = (shard: Shard, isAsking: boolean) => Promise<T>;
+
+class ClusterEngine implements Engine {
+  readonly kind = 'cluster';
+  readonly #map: ClusterMap;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  /** Since when commands for a shard are held up; undefined: for slots that nobody owns. */
+  readonly #heldSinceMs = new Map<Shard | undefined, number>();
+  #closed = false;
+
+  constructor(options: ClusterOptions) {
+    this.#map = new ClusterMap({ ...options, isCluster: true });
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  open(): Promise<void> {
+    return this.#map.open();
+  }
+
+  read(key: Key, options: ReadOptions): Promise<Found | undefined> {
+    const slot = slotOf(key);
+    return this.#route(slot, { isRead: true, ...options }, (shard, isAsking) =>
+      isAsking ? shard.readAsking(key, options) : shard.read(key, pointOfSlot(slot), options),
+    );
+  }
+
+  write(key: Key, bytes: Buffer, options: WriteOptions): Promise<Change> {
+    return this.#change(setValue(key, bytes, options), options);
+  }
+
+  remove(key: Key, options: RemoveOptions): Promise<Change> {
+    return this.#change(deleteKey(key), options);
+  }
+
+  async replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean> {
+    return (await this.#change(replaceValue(key, expected, next), { ack: 0, deadlineMs })).done;
+  }
+
+  /** Shards to which slots come meanwhile are walked again; a key of a slot that is still on its way may be missed. */
+  async *scan(): AsyncGenerator<readonly Key[]> {
+    if (this.#map.shards.length === 0) throw unreachable();
+    const walked = new Map<Shard, number>();
+    for (;;) {
+      const shard = this.#map.shards.find((one) => walked.get(one) !== one.arrivals);
+      if (shard === undefined) return;
+      walked.set(shard, shard.arrivals);
+      for await (const page of shard.scan()) yield page.map(keyFromBytes);
+    }
+  }
+
+  async locate(key: Key, deadlineMs: number): Promise<Location> {
+    const slot = slotOf(key);
+    return this.#route(slot, { isRead: true, deadlineMs }, async (shard, isAsking) => ({
+      hash: slot,
+      shard: shard.name,
+      node: shard.nodeFor(key, pointOfSlot(slot)),
+      remainingMs: await shard.life(key, deadlineMs, isAsking),
+    }));
+  }
+
+  ready(): boolean {
+    return this.#map.shards.some((shard) => shard.usable());
+  }
+
+  status(): readonly ShardStatus[] {
+    return this.#map.shards.map((shard) => shard.status());
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#map.close();
+    return Promise.resolve();
+  }
+
+  #change(change: RedisChange<boolean>, options: RemoveOptions): Promise<Change> {
+    const slot = slotOf(change.key);
+    return this.#route(slot, { isRead: false, ...options }, async (shard, isAsking) => {
+      const done = await shard.change(change, options, isAsking);
+      // Before anybody hears of it.
+      if (isAsking) this.#map.ownerOf(slot)?.changedElsewhere(change.key);
+      return done;
+    });
+  }
+
+  /** Carries a command out where its slot is, and follows the slot. */
+  async #route<T>(
+    slot: Slot,
+    { isRead, deadlineMs }: { readonly isRead: boolean; readonly deadlineMs: number },
+    attempt: Attempt<T>,
+  ): Promise<T> {
+    const startedMs = this.#clock.now();
+    let shard = this.#map.ownerOf(slot);
+    let isAsking = false;
+    for (let redirections = 0; ;) {
+      try {
+        if (shard === undefined) throw noOwner();
+        const result = await attempt(shard, isAsking);
+        if (this.#heldSinceMs.size > 0) this.#heldSinceMs.delete(shard);
+        return result;
+      } catch (thrown) {
+        const error = translateRedisError(thrown);
+        if (this.#closed) throw unreachable();
+        if (!isNodeTrouble(error) || this.#clock.now() >= deadlineMs) throw error;
+        if (error instanceof Redirected && shard !== undefined) {
+          redirections += 1;
+          if (redirections > REDIRECTIONS_MAX) throw error;
+          if (redirections > 2) await this.#pause(PAUSE_MS_MIN * 2 ** (redirections - 2), deadlineMs);
+          shard = await this.#follow(error, slot, shard);
+          isAsking = error.redirection.kind === 'ask';
+          continue;
+        }
+        const asked: Shard | undefined = shard;
+        if (error instanceof NotYet || (isRead && asked?.hasMaster === false)) {
+          await this.#hold(error, asked, Math.min(startedMs + HOLD_MS, deadlineMs));
+        } else {
+          void this.#map.refreshSoon();
+          // Unless the shard has lost the slot, or has gone, while it was asked.
+          if (this.#map.ownerOf(slot) === asked || isAsking) throw error;
+          if (!isRead && !(error instanceof NotDone)) throw error;
+        }
+        shard = this.#map.ownerOf(slot);
+        isAsking = false;
+      }
+    }
+  }
+
+  /** The shard to ask after a redirection of `by`. @throws CacheError `unavailable` when it leads out of the cluster */
+  async #follow(error: Redirected, slot: Slot, by: Shard): Promise<Shard | undefined> {
+    const { redirection } = error;
+    const name = this.#map.nameOf(redirection, by);
+    if (redirection.kind === 'ask') {
+      if (this.#map.find(redirection, by) === undefined) await this.#map.refresh();
+    } else {
+      // The node that is said to own the slot knows best. A round that was under way may have asked before the move.
+      for (let round = 0; round < 2 && !this.#owns(redirection, slot, by); round += 1) {
+        await this.#map.refresh(name);
+      }
+    }
+    const found = this.#map.find(redirection, by);
+    if (found === undefined) {
+      this.#log.warn({ node: name }, 'redirected to a node that the cluster does not announce: not followed');
+      throw unreachable();
+    }
+    return redirection.kind === 'ask' ? found.shard : this.#map.ownerOf(slot);
+  }
+
+  #owns(redirection: Redirected['redirection'], slot: Slot, by: Shard): boolean {
+    const found = this.#map.find(redirection, by);
+    return found?.isMaster === true && found.shard === this.#map.ownerOf(slot);
+  }
+
+  /** Until the cluster may be another one. @throws `error` when that has been awaited for too long */
+  async #hold(error: CacheError, shard: Shard | undefined, untilMs: number): Promise<void> {
+    const nowMs = this.#clock.now();
+    const sinceMs = this.#heldSinceMs.get(shard) ?? nowMs;
+    this.#heldSinceMs.set(shard, sinceMs);
+    const waited = this.#map.refreshSoon();
+    if (nowMs >= Math.min(sinceMs + HOLD_MS, untilMs)) throw error;
+    await Promise.all([waited, this.#pause(HOLD_PAUSE_MS, untilMs)]);
+  }
+
+  async #pause(waitMs: number, deadlineMs: number): Promise<void> {
+    const leftMs = Math.max(0, Math.min(waitMs, deadlineMs - this.#clock.now()));
+    await new Promise((resolve) => setTimeout(resolve, leftMs));
+  }
+}
+
+function noOwner(): NotYet {
+  return new NotYet('unavailable', 'No shard has the slot of this key now. Nothing was done.');
+}
