@@ -31,7 +31,9 @@ process.exit(exitCode);
 
 /** The backing store, in the order of `contract.md` 1, as the variables that tell the service of it. */
 async function openStore() {
-  if (settings.REDIS_NODES || settings.ENGINE) return { env: {}, stop: () => undefined };
+  const { ENGINE, REDIS_NODES, REDIS_SENTINELS, REDIS_MASTERS, REDIS_CLUSTER } = settings;
+  if (ENGINE || REDIS_NODES || REDIS_SENTINELS || REDIS_MASTERS || REDIS_CLUSTER)
+    return { env: {}, stop: () => undefined };
 
   const server = await provideCommand(['redis-server', 'valkey-server'], 'redis', say);
   if (server.command === undefined) {

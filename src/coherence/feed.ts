@@ -75,11 +75,13 @@ export class SubscriberFeed implements Feed {
   readonly #watchHandshake: () => void;
   /** Of the present subscriber connection; undefined until it is subscribed. */
   #subscriberId: number | undefined;
+  /** The `run_id` of the server at its other end. */
+  #server: string | undefined;
   #data: Redis | undefined;
   #lease: OpenLease | undefined;
   #isSubscribing = false;
   #isArming = false;
-  /** When the PING under way was sent. */
+  /** When the PING under way was sent, or the request to be subscribed. */
   #pingedMs: number | undefined;
   /** The newest `asOfMs` that came while a PING was under way. */
   #waitingAsOfMs = -Infinity;
@@ -91,7 +93,7 @@ export class SubscriberFeed implements Feed {
     this.#dialect = dialect;
     this.#deps = deps;
     this.#subscriber = createClient(address, deps.readOnly);
-    this.#watchHandshake = watchHandshake(this.#subscriber);
+    this.#watchHandshake = watchHandshake(this.#subscriber, deps.clock);
     this.#subscriber.on('ready', () => void this.#subscribe());
     this.#subscriber.on('close', () => this.#unsubscribed());
     this.#subscriber.on('messageBuffer', (_channel: Buffer, message: unknown) => this.#announced(message));
@@ -128,8 +130,9 @@ export class SubscriberFeed implements Feed {
 
   lost(): void {
     this.#data = undefined;
-    // Redis has forgotten with the connection what was read on it, and will not announce that (R5).
-    if (this.#dialect.arm !== undefined) this.gap();
+    // Redis has forgotten with the connection what was read on it, and will not announce that (R5). Without tracking
+    // the next connection may still be one to another server.
+    this.gap();
   }
 
   confirm(asOfMs: number): void {
@@ -157,17 +160,20 @@ export class SubscriberFeed implements Feed {
     const subscriber = this.#subscriber;
     if (this.#subscriberId !== undefined || this.#isSubscribing || subscriber.status !== 'ready') return;
     this.#isSubscribing = true;
+    this.#pingedMs = this.#deps.clock.now();
     try {
       // Asked first: in RESP2 a subscriber may ask nothing but PING.
-      const id = await subscriber.client('ID');
+      const [id, server] = await Promise.all([subscriber.client('ID'), runIdOf(subscriber)]);
       await subscriber.subscribe(this.#dialect.channel);
-      // If the connection ended meanwhile, one of the two was rejected.
+      // If the connection ended meanwhile, one of them was rejected.
       this.#subscriberId = id;
+      this.#server = server;
     } catch (cause) {
       this.#complain(cause);
       return;
     } finally {
       this.#isSubscribing = false;
+      this.#pingedMs = undefined;
     }
     await this.#arm();
   }
@@ -190,10 +196,16 @@ export class SubscriberFeed implements Feed {
     if (id === undefined || data?.status !== 'ready') return;
     this.#isArming = true;
     try {
-      await this.#dialect.arm?.(data, id);
+      const [server] = await Promise.all([runIdOf(data), this.#dialect.arm?.(data, id)]);
       // R4: 1. `arm` is sent  2. either connection ends and comes back  3. its OK is processed: it speaks of the
       // old pair. The next tick arms the new one.
       if (id !== this.#subscriberId || data !== this.#data || this.#isClosed()) return;
+      // One name, several servers (DNS, a load balancer): the id may even be a connection of somebody else there.
+      if (server !== this.#server) {
+        this.#complain(new Error('the connections have ended at two servers'));
+        this.#subscriber.disconnect(true);
+        return;
+      }
       this.#lease = new OpenLease();
       this.#trouble = undefined;
       this.#deps.log.info({ node: this.#name }, 'announcements arrive');
@@ -256,4 +268,9 @@ export class SubscriberFeed implements Feed {
     this.#trouble = text;
     this.#deps.log.warn({ node: this.#name, cause: text }, 'no announcements: its values are not kept near');
   }
+}
+
+/** Differs between servers, and between two lives of one. */
+async function runIdOf(client: Redis): Promise<string | undefined> {
+  return /^run_id:(\w+)/m.exec(await client.info('server'))?.[1];
 }

@@ -187,7 +187,8 @@ export class ClusterMap {
       // A master that failed stands in no group until it is back; the shard's name must not depend on that.
       const ids = new Set([...idsOf(group), ...[...(heir?.ids ?? [])].filter((id) => strays.has(id))]);
       const name = [...ids].sort()[0] ?? group.master.id;
-      const shard = heir?.shard ?? new Shard(name, this.#options);
+      const shard =
+        heir?.shard ?? new Shard(name, { ...this.#options, whoHas: (lineage) => this.#whoHas(lineage) });
       shard.rename(name);
       return { shard, group, ids, masterId: group.master.id };
     });
@@ -206,6 +207,10 @@ export class ClusterMap {
     }
     for (const { shard } of before) if (!this.shards.includes(shard)) shard.close();
     if (isFirst) await Promise.all(opening);
+  }
+
+  #whoHas(lineage: string): Shard | undefined {
+    return this.shards.find((shard) => shard.has(lineage));
   }
 
   /** Tells the shards what came and went. */

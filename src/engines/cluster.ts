@@ -24,6 +24,7 @@ import type {
   WriteOptions,
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
+import { withDeadline } from '../lib/deadline';
 import { deleteKey, replaceValue, setValue, type RedisChange } from '../redis/commands';
 import {
   isNodeTrouble,
@@ -34,6 +35,7 @@ import {
   unreachable,
 } from '../redis/redis-errors';
 import { ClusterMap, type ClusterMapOptions } from './cluster-map';
+import { HOLD_MS } from './master-wait';
 import type { Shard } from './shard';
 import { pointOfSlot, slotOf, type Slot } from './slot-map';
 
@@ -43,8 +45,7 @@ export type ClusterOptions = Omit<ClusterMapOptions, 'isCluster'>;
 const REDIRECTIONS_MAX = 8;
 /** From the third one on there is a pause in between, twice as long each time. */
 const PAUSE_MS_MIN = 10;
-/** While the cluster has no master for a slot a command waits so long at most, counted from the first that met it. */
-const HOLD_MS = 450;
+/** While the cluster has no master for a slot a command waits (HOLD_MS at most), and looks again after each of these. */
 const HOLD_PAUSE_MS = 30;
 
 /**
@@ -65,8 +66,10 @@ class ClusterEngine implements Engine {
   readonly #map: ClusterMap;
   readonly #clock: Clock;
   readonly #log: Log;
-  /** Since when commands for a shard are held up; undefined: for slots that nobody owns. */
-  readonly #heldSinceMs = new Map<Shard | undefined, number>();
+  /** Since when commands are held up for a shard, or for a slot that nobody owns. */
+  readonly #heldSinceMs = new Map<Shard | Slot, number>();
+  /** The log tells of each node once in a row. */
+  #refusedName: string | undefined;
   #closed = false;
 
   constructor(options: ClusterOptions) {
@@ -157,7 +160,10 @@ class ClusterEngine implements Engine {
       try {
         if (shard === undefined) throw noOwner();
         const result = await attempt(shard, isAsking);
-        if (this.#heldSinceMs.size > 0) this.#heldSinceMs.delete(shard);
+        if (this.#heldSinceMs.size > 0) {
+          this.#heldSinceMs.delete(shard);
+          this.#heldSinceMs.delete(slot);
+        }
         return result;
       } catch (thrown) {
         const error = translateRedisError(thrown);
@@ -167,13 +173,13 @@ class ClusterEngine implements Engine {
           redirections += 1;
           if (redirections > REDIRECTIONS_MAX) throw error;
           if (redirections > 2) await this.#pause(PAUSE_MS_MIN * 2 ** (redirections - 2), deadlineMs);
-          shard = await this.#follow(error, slot, shard);
+          shard = await this.#follow(error, slot, shard, deadlineMs);
           isAsking = error.redirection.kind === 'ask';
           continue;
         }
         const asked: Shard | undefined = shard;
         if (error instanceof NotYet || (isRead && asked?.hasMaster === false)) {
-          await this.#hold(error, asked, Math.min(startedMs + HOLD_MS, deadlineMs));
+          await this.#hold(error, asked ?? slot, Math.min(startedMs + HOLD_MS, deadlineMs));
         } else {
           void this.#map.refreshSoon();
           // Unless the shard has lost the slot, or has gone, while it was asked.
@@ -187,20 +193,26 @@ class ClusterEngine implements Engine {
   }
 
   /** The shard to ask after a redirection of `by`. @throws CacheError `unavailable` when it leads out of the cluster */
-  async #follow(error: Redirected, slot: Slot, by: Shard): Promise<Shard | undefined> {
+  async #follow(error: Redirected, slot: Slot, by: Shard, deadlineMs: number): Promise<Shard | undefined> {
     const { redirection } = error;
     const name = this.#map.nameOf(redirection, by);
     if (redirection.kind === 'ask') {
-      if (this.#map.find(redirection, by) === undefined) await this.#map.refresh();
+      if (this.#map.find(redirection, by) === undefined) await this.#until(this.#map.refresh(), deadlineMs);
     } else {
       // The node that is said to own the slot knows best. A round that was under way may have asked before the move.
       for (let round = 0; round < 2 && !this.#owns(redirection, slot, by); round += 1) {
-        await this.#map.refresh(name);
+        await this.#until(this.#map.refresh(name), deadlineMs);
       }
     }
     const found = this.#map.find(redirection, by);
     if (found === undefined) {
-      this.#log.warn({ node: name }, 'redirected to a node that the cluster does not announce: not followed');
+      if (name !== this.#refusedName) {
+        this.#log.warn(
+          { node: name },
+          'redirected to a node that the cluster does not announce: not followed',
+        );
+      }
+      this.#refusedName = name;
       throw unreachable();
     }
     return redirection.kind === 'ask' ? found.shard : this.#map.ownerOf(slot);
@@ -212,13 +224,18 @@ class ClusterEngine implements Engine {
   }
 
   /** Until the cluster may be another one. @throws `error` when that has been awaited for too long */
-  async #hold(error: CacheError, shard: Shard | undefined, untilMs: number): Promise<void> {
+  async #hold(error: CacheError, held: Shard | Slot, untilMs: number): Promise<void> {
     const nowMs = this.#clock.now();
-    const sinceMs = this.#heldSinceMs.get(shard) ?? nowMs;
-    this.#heldSinceMs.set(shard, sinceMs);
-    const waited = this.#map.refreshSoon();
+    const sinceMs = this.#heldSinceMs.get(held) ?? nowMs;
+    this.#heldSinceMs.set(held, sinceMs);
+    const waited = this.#until(this.#map.refreshSoon(), untilMs);
     if (nowMs >= Math.min(sinceMs + HOLD_MS, untilMs)) throw error;
     await Promise.all([waited, this.#pause(HOLD_PAUSE_MS, untilMs)]);
+  }
+
+  /** A round over nodes that are all frozen takes seconds; nobody waits for it beyond the own deadline. */
+  async #until(round: Promise<void>, deadlineMs: number): Promise<void> {
+    await withDeadline(round, deadlineMs - this.#clock.now(), unreachable).catch(() => undefined);
   }
 
   async #pause(waitMs: number, deadlineMs: number): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import type { Replication } from '../redis/replication';
 
-/** At four a second, more than the lease is long. */
+/** At five a second, and a few more around a failover: longer than the lease. */
 const SAMPLES_MAX = 8;
 
 interface Sample {

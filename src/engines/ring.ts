@@ -15,7 +15,8 @@ import type {
   WriteOptions,
 } from '../core/ports';
 import { HashRing, type Point, type RingHash } from './hash-ring';
-import { Shard, type ShardConfig, type ShardNodes, type ShardOptions } from './shard';
+import { Shard, type ShardConfig, type ShardOptions } from './shard';
+import type { ShardNodes } from './shard-members';
 
 export interface RingEngineOptions extends Omit<ShardOptions, 'isCluster'> {
   readonly hash: RingHash;

@@ -17,6 +17,7 @@ import { withDeadline } from '../lib/deadline';
 import type { NodeAddress } from '../redis/client';
 import { NotYet, unreachable } from '../redis/redis-errors';
 import { SentinelWatcher } from '../redis/sentinel-watcher';
+import { HOLD_MS } from './master-wait';
 import { RingEngine, type RingEngineOptions } from './ring';
 
 export interface SentinelOptions extends RingEngineOptions {
@@ -37,8 +38,7 @@ export async function openSentinel(options: SentinelOptions): Promise<Engine> {
   return engine;
 }
 
-/** How long a change that was refused for want of replicas is tried again, and after which pause first. */
-const HOLD_MS = 450;
+/** A change that was refused for want of replicas is tried again (for HOLD_MS at most), first after this pause. */
 const PAUSE_MS_MIN = 10;
 
 class SentinelEngine extends RingEngine {

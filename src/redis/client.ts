@@ -10,6 +10,7 @@
  */
 import { isIP } from 'node:net';
 import { Redis } from 'ioredis';
+import type { Clock } from '../lib/clock';
 
 export interface NodeAddress {
   readonly host: string;
@@ -62,13 +63,17 @@ export function nameOfAddress(address: NodeAddress): string {
 
 /**
  * ioredis has no deadline for the handshake of a connection whose other end is silent. The function that this gives
- * is to be called at a steady pace: it ends a handshake that it sees twice in a row.
+ * is to be called at a steady pace: it ends a handshake that takes too long, and another one begins.
  */
-export function watchHandshake(client: Redis): () => void {
-  let wasShakingHands = false;
+export function watchHandshake(client: Redis, clock: Clock): () => void {
+  let sinceMs: number | undefined;
   return () => {
-    const isShakingHands = client.status === 'connect';
-    if (isShakingHands && wasShakingHands) client.disconnect(true);
-    wasShakingHands = isShakingHands;
+    const nowMs = clock.now();
+    if (client.status !== 'connect') sinceMs = undefined;
+    else if (nowMs - (sinceMs ??= nowMs) >= CONNECT_TIMEOUT_MS) {
+      // By the next call another handshake may be under way.
+      sinceMs = undefined;
+      client.disconnect(true);
+    }
   };
 }

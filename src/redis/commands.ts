@@ -121,6 +121,16 @@ export function sendAnnouncedChange<T>(change: RedisChange<T>, channel: string):
       client.call('PUBLISH', channel, keyArgument(change.key)),
       client.call('EXEC'),
     ]);
+    const [begun, made] = settled;
+    if (begun.status === 'rejected' && made.status === 'fulfilled') {
+      throw new CacheError(
+        'unavailable',
+        'The shard of this key takes no transactions. The change may stand.',
+        {
+          cause: begun.reason,
+        },
+      );
+    }
     // What is refused while it is queued (out of memory, demoted) says so itself; EXEC only says that it was.
     for (const outcome of settled) if (outcome.status === 'rejected') throw withoutPreamble(outcome.reason);
     const [reply] = (settled[3] as PromiseFulfilledResult<unknown>).value as readonly unknown[];

@@ -17,7 +17,7 @@ import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, type NodeAddress } from './client';
 import { masterOffset, waitForReplicas, type RedisCommand } from './commands';
-import { NotDone, translateRedisError } from './redis-errors';
+import { NotDone, translateRedisError, unreachable } from './redis-errors';
 
 /** Kept back from the deadline, so that WAIT's answer arrives before our own patience ends. */
 const MARGIN_MS = 50;
@@ -39,6 +39,7 @@ export class ConfirmingConnection {
   #client: Redis | undefined;
   #candidates: Candidate[] = [];
   #isBusy = false;
+  #closed = false;
 
   /** Connects when first used. `replicas`: how many must confirm each change. */
   constructor(address: NodeAddress, replicas: number, clock: Clock) {
@@ -56,6 +57,7 @@ export class ConfirmingConnection {
     change: RedisCommand<T>,
     deadlineMs: number,
   ): Promise<{ readonly reply: T; readonly offset: number }> {
+    if (this.#closed) return Promise.reject(unreachable());
     return new Promise((resolve, reject) => {
       let outcome: { readonly reply: T } | { readonly error: CacheError } | undefined;
       this.#candidates.push({
@@ -84,8 +86,11 @@ export class ConfirmingConnection {
     });
   }
 
+  /** What has not left is refused as not done, so that another master may carry it out; nothing leaves from now on. */
   close(): void {
+    this.#closed = true;
     this.#client?.disconnect();
+    for (const candidate of this.#candidates.splice(0)) candidate.refuse(unreachable());
   }
 
   /** One group after the other until none waits. Never rejects. */

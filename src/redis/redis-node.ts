@@ -74,7 +74,7 @@ export class RedisNode {
     this.#deps = deps;
     this.#heardAtMs = deps.clock.now();
     this.#client = createClient(address, deps.readOnly);
-    this.#watchHandshake = watchHandshake(this.#client);
+    this.#watchHandshake = watchHandshake(this.#client, deps.clock);
     this.#client.on('ready', () => {
       deps.onConnected(this.#client);
       void this.probe();

@@ -53,7 +53,7 @@ export class SentinelConnection {
     this.#client = createClient(address);
     this.#subscriber = createClient(address);
     const clients = [this.#client, this.#subscriber];
-    this.#watchHandshakes = clients.map((client) => watchHandshake(client));
+    this.#watchHandshakes = clients.map((client) => watchHandshake(client, deps.clock));
     for (const client of clients) {
       client.on('close', () => this.#owedSinceMs.delete(client));
       // ioredis says here why a connection failed, and throws when nobody listens.

@@ -130,7 +130,7 @@ describe('docker-compose.yml with the profile sentinel', () => {
 
   it('runs a gateway with the Sentinels and the master that they watch', () => {
     const { ENGINE, REDIS_SENTINELS, REDIS_MASTERS, REDIS_NODES } = gateway?.environment ?? {};
-    expect([ENGINE, REDIS_NODES]).toEqual(['sentinel', undefined]);
+    expect([ENGINE, REDIS_NODES]).toEqual(['sentinel', '']);
     const hosts = parseSentinels(String(REDIS_SENTINELS)).map(({ host }) => host);
     expect(hosts.sort()).toEqual(Object.keys(sentinels).sort());
     expect(hosts).toHaveLength(3);
@@ -168,7 +168,7 @@ describe('docker-compose.yml with the profile cluster', () => {
 
   it('runs a gateway on the cluster, which differs from the other in nothing else but its port', () => {
     const { ENGINE, REDIS_CLUSTER, REDIS_NODES } = gateway?.environment ?? {};
-    expect([ENGINE, REDIS_NODES]).toEqual(['cluster', undefined]);
+    expect([ENGINE, REDIS_NODES]).toEqual(['cluster', '']);
     for (const { host } of parseSeeds(String(REDIS_CLUSTER))) expect(Object.keys(nodes)).toContain(host);
     expect(common(gateway)).toEqual(common(ringcache));
     expect(gateway?.ports).toEqual(['8002:8000']);

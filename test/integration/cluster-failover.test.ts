@@ -1,10 +1,13 @@
 /** Masters that change or die in a cluster under load (`faults.md`, F1 and F12). */
 import { keyFromText } from '../../src/core/key';
 import type { Engine } from '../../src/core/ports';
+import { Session } from '../../src/core/session';
+import { slotOf } from '../../src/engines/slot-map';
 import { systemClock as clock } from '../../src/lib/clock';
 import { startCluster, type ClusterProcesses } from '../support/cluster';
 import { openTestCluster } from '../support/cluster-engine';
 import { eventually } from '../support/eventually';
+import { waitInSync } from '../support/redis';
 
 const WRITERS = 12;
 const READERS = 4;
@@ -212,4 +215,90 @@ it('a killed master: writes are back within 3.5 seconds, reads go on, nothing ac
     const nodes = engine.status().flatMap((shard) => shard.nodes);
     return nodes.length === 9 && nodes.every(({ healthy }) => healthy);
   });
+}, 60_000);
+
+it('a slot without an owner is waited for, the second time as the first', async () => {
+  const key = keyFromText('fixed 0');
+  const slot = slotOf(key);
+  const owner = (await cluster.nodes()).find(({ slots }) =>
+    slots.some(([first, last]) => first <= slot && slot <= last),
+  )!;
+  const read = () => {
+    const options = { consistency: 'eventual', withLife: false } as const;
+    return engine.read(key, { ...options, deadlineMs: clock.now() + DEADLINE_MS });
+  };
+  for (const outage of ['first', 'second']) {
+    const { process, id } = owner;
+    const others = cluster.processes.filter((one) => one !== process);
+    for (const { client } of [process, ...others]) await client.call('CLUSTER', 'DELSLOTS', slot);
+    const startedMs = clock.now();
+    await expect(read()).rejects.toMatchObject({ code: 'unavailable' });
+    const waitedMs = clock.now() - startedMs;
+    expect(`${outage}: ${waitedMs > 350}`).toBe(`${outage}: true`);
+    expect(waitedMs).toBeLessThan(800);
+    for (const { client } of [process, ...others])
+      await client.call('CLUSTER', 'SETSLOT', slot, 'NODE', id).catch(() => undefined);
+    await cluster.healthy();
+    await eventually(async () => (await read())?.bytes.toString() === 'value');
+  }
+}, 30_000);
+
+it('a session is not taken for one of the shard that a replica has moved to, and taken the name along', async () => {
+  const smallest = (await cluster.nodes()).reduce((least, node) => (node.id < least.id ? node : least));
+  const from = smallest.shard;
+  const to = (from + 1) % 3;
+  if (smallest.role === 'master') await cluster.failover(from);
+  const [source, target] = [await cluster.masterOf(from), await cluster.masterOf(to)];
+  const idOf = async ({ client }: typeof source) => String(await client.call('CLUSTER', 'MYID'));
+  const placeOf = ({ host, port }: typeof source) => `${host}:${port}`;
+  const named = () => engine.status().find(({ name }) => name === smallest.id);
+  await eventually(() => named()?.nodes[0]?.address === placeOf(source));
+  const keyOf = async (shard: number) => {
+    const { slots } = (await cluster.nodes()).find((node) => node.shard === shard && node.role === 'master')!;
+    const [first, last] = slots[0]!;
+    const keys = Array.from({ length: 1000 }, (_, n) => keyFromText(`session ${n}`));
+    return keys.find((key) => first <= slotOf(key) && slotOf(key) <= last)!;
+  };
+  const [mine, theirs] = [await keyOf(from), await keyOf(to)];
+  const options = { ttlMs: 0, condition: undefined, ack: 0 } as const;
+  const write = (key: typeof mine, session?: Session) =>
+    engine.write(key, Buffer.from('value'), { ...options, session, deadlineMs: clock.now() + DEADLINE_MS });
+  await write(theirs);
+  const { session } = await write(mine, Session.empty);
+  await smallest.process.client.call('CLUSTER', 'REPLICATE', await idOf(target));
+  try {
+    await eventually(() => named()?.nodes[0]?.address === placeOf(target), 10_000);
+    for (const key of [theirs, mine]) {
+      const asked = { consistency: 'session', session, withLife: false } as const;
+      const found = await engine.read(key, { ...asked, deadlineMs: clock.now() + DEADLINE_MS });
+      expect(found?.bytes.toString()).toBe('value');
+    }
+  } finally {
+    await smallest.process.client.call('CLUSTER', 'REPLICATE', await idOf(source));
+    await waitInSync(source, [smallest.process]);
+    await cluster.healthy();
+  }
+}, 60_000);
+
+it('where all nodes are frozen, what is asked is answered by its deadline', async () => {
+  const key = keyFromText('fixed 1');
+  const took: number[] = [];
+  const timed = async (work: Promise<unknown>): Promise<void> => {
+    const startedMs = clock.now();
+    await expect(work).rejects.toMatchObject({ name: 'CacheError' });
+    took.push(clock.now() - startedMs);
+  };
+  for (const node of cluster.processes) node.freeze();
+  try {
+    for (let n = 0; n < 4; n += 1) {
+      const deadlineMs = clock.now() + 500;
+      const write = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs } as const;
+      const read = { consistency: 'eventual', withLife: false, deadlineMs } as const;
+      await Promise.all([timed(engine.read(key, read)), timed(engine.write(key, Buffer.from('v'), write))]);
+    }
+  } finally {
+    for (const node of cluster.processes) node.thaw();
+    await cluster.healthy();
+  }
+  expect(Math.max(...took)).toBeLessThan(600);
 }, 60_000);

@@ -12,6 +12,7 @@ import { eventually } from '../support/eventually';
 import { createFakeClock } from '../support/fake-clock';
 import { createRecordingLog } from '../support/log';
 import { startRedis, type RedisProcess } from '../support/redis';
+import { startTcpProxy } from '../support/tcp-proxy';
 
 let redis: RedisProcess;
 let links: NodeLinks;
@@ -33,17 +34,17 @@ afterAll(async () => {
 });
 
 /** A feed and the data connection that its node would have. */
-async function openFeed(dialect: Dialect = trackingDialect) {
+async function openFeed(dialect: Dialect = trackingDialect, address = links.address) {
   const clock = createFakeClock();
   const log = createRecordingLog();
   const announced: string[] = [];
-  const feed = new SubscriberFeed(links.address, dialect, {
+  const feed = new SubscriberFeed(address, dialect, {
     clock,
     log,
     readOnly: false,
     onAnnounced: (key) => announced.push(key),
   });
-  const data: Redis = createClient(links.address);
+  const data: Redis = createClient(address);
   data.on('error', () => undefined);
   data.on('ready', () => feed.connected(data));
   data.on('close', () => feed.lost());
@@ -163,6 +164,42 @@ describe.each([
     expect(lease.endsMs).toBeLessThan(clock.now());
   });
 
+  it('R5: after a reconnect of the data connection what was kept before is void, and a new lease begins by itself', async () => {
+    const { feed, announced, leased } = await openFeed(dialect);
+    const lease = feed.lease!;
+    const [mine] = (await clientsOf(redis)).filter((client) => !client.isSubscriber);
+    await redis.client.client('KILL', 'ID', mine!.id);
+    await eventually(() => lease.endsMs === -Infinity);
+    expect(await leased()).not.toBe(lease);
+    await redis.client.publish(dialect.channel, 'k');
+    if (dialect === pubsubDialect) await eventually(() => announced.includes('k'));
+  });
+
+  it('R5: where one address is two servers, a lease begins only when both connections are at the same one', async () => {
+    const [first, second] = [await startRedis(), await startRedis()];
+    const target = { host: first.host, port: first.port };
+    const way = await startTcpProxy(target);
+    const address = { ...first.address, host: way.host, port: way.port };
+    const { feed, data, announced, leased } = await openFeed(dialect, address);
+    // Or the second server would refuse to redirect to an id that nobody has there.
+    const strangers = Array.from({ length: 20 }, () => second.client.duplicate());
+    await Promise.all(strangers.map((stranger) => stranger.ping()));
+    target.port = second.port;
+    const back = new Promise((resolve) => data.once('ready', resolve));
+    const [mine] = (await clientsOf(first)).filter((client) => !client.isSubscriber);
+    await first.client.client('KILL', 'ID', mine!.id);
+    await back;
+    await leased();
+    expect((await clientsOf(second)).filter((client) => client.isSubscriber)).toHaveLength(1);
+    await data.get('k');
+    await second.client.multi().set('k', 'v').publish(ANNOUNCEMENTS_CHANNEL, 'k').exec();
+    await eventually(() => announced.includes('k'));
+    for (const stranger of strangers) stranger.disconnect();
+    feed.close();
+    data.disconnect();
+    await Promise.all([way.close(), first.stop(), second.stop()]);
+  });
+
   it('closed, it has no lease and ends the one it had', async () => {
     const { feed, data } = await openFeed(dialect);
     const lease = feed.lease!;
@@ -261,18 +298,6 @@ describe('tracking', () => {
 });
 
 describe('pubsub', () => {
-  it('an end of the data connection is no gap: announcements do not depend on it', async () => {
-    const { feed, data, announced } = await openFeed(pubsubDialect);
-    const { lease } = feed;
-    const [mine] = (await clientsOf(redis)).filter((client) => !client.isSubscriber);
-    const ended = new Promise((resolve) => data.once('ready', resolve));
-    await redis.client.client('KILL', 'ID', mine!.id);
-    await ended;
-    expect(feed.lease).toBe(lease);
-    await redis.client.publish(ANNOUNCEMENTS_CHANNEL, 'k');
-    await eventually(() => announced.includes('k'));
-  });
-
   it('R9: a replica that was loaded anew may have missed what was said', async () => {
     const { feed, leased } = await openFeed(pubsubDialect);
     const lease = feed.lease!;
@@ -280,6 +305,37 @@ describe('pubsub', () => {
     expect(lease.endsMs).toBe(-Infinity);
     expect(await leased()).not.toBe(lease);
   });
+});
+
+it('a request to be subscribed that a half-open link swallows ends, and is made again', async () => {
+  const clock = createFakeClock();
+  const log = createRecordingLog();
+  const feed = new SubscriberFeed(links.address, pubsubDialect, {
+    clock,
+    log,
+    readOnly: false,
+    onAnnounced: () => undefined,
+  });
+  cleanUp.push(() => feed.close());
+  // Refused once, so that it asks again on a connection whose handshake is long over.
+  await redis.client.acl('SETUSER', 'default', '-client|id');
+  try {
+    feed.open();
+    await eventually(() => log.lines.length > 0);
+  } finally {
+    await redis.client.acl('SETUSER', 'default', '+@all');
+  }
+  const subscriber = await links.data();
+  const [before] = await clientsOf(redis);
+  subscriber.swallow();
+  feed.tick();
+  clock.advance(2000);
+  feed.tick();
+  expect(await clientsOf(redis)).toEqual([before]);
+  clock.advance(1);
+  feed.tick();
+  await eventually(async () => (await clientsOf(redis)).some((client) => client.isSubscriber));
+  subscriber.resume();
 });
 
 describe('where Redis refuses', () => {

@@ -89,6 +89,19 @@ it('a change that may not be announced is not made', async () => {
   expect(await redis().exists('k')).toBe(0);
 });
 
+it('a change that was made although no transaction was allowed is told as one that may stand', async () => {
+  await redis().acl('SETUSER', 'default', '-multi');
+  try {
+    expect(await a.write('k', 'v')).toMatchObject({
+      status: 'ERROR',
+      error: { code: 'unavailable', message: expect.stringContaining('may stand') as string },
+    });
+  } finally {
+    await redis().acl('SETUSER', 'default', '+multi');
+  }
+  expect(await redis().get('k')).toBe('v');
+});
+
 it('a key of any bytes is announced as itself, and values that are no text arrive unharmed', async () => {
   const key = Buffer.from([0, 0xff, 0xfe, 0x0d, 0x0a]).toString('latin1');
   await a.write(key, 'v1');

@@ -3,6 +3,10 @@ import type { Ack, Key } from '../../src/core/command';
 import type { Engine } from '../../src/core/ports';
 import type { ShardConfig } from '../../src/engines/shard';
 import { systemClock as clock } from '../../src/lib/clock';
+import { sendChange, setValue } from '../../src/redis/commands';
+import { ConfirmingConnection } from '../../src/redis/confirming-connection';
+import { NotDone } from '../../src/redis/redis-errors';
+import { clientsOf } from '../support/coherence';
 import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
 import { startShard, type ShardProcesses } from '../support/redis';
@@ -92,6 +96,55 @@ it('a link whose answers were lost is replaced, and acks work again', async () =
   await eventually(() => write('back', 'v', 1, 500), 8000);
   expect(await stored('back')).toBe('v');
 }, 20_000);
+
+describe('a connection that is closed, since the master is another one', () => {
+  let connection: ConfirmingConnection;
+  let others: readonly number[];
+  beforeEach(async () => {
+    others = (await clientsOf(shard.master)).map(({ id }) => id);
+    // More than there are, so that WAIT takes its time.
+    connection = new ConfirmingConnection(shard.master.address, 2, clock);
+  });
+  afterEach(() => connection.close());
+
+  const run = (key: string): Promise<unknown> => {
+    const change = setValue(key as Key, Buffer.from('v'), { ttlMs: 0, condition: undefined });
+    return connection.run(sendChange(change), clock.now() + 2000).catch((error: unknown) => error);
+  };
+  async function leavesNothing(): Promise<void> {
+    const mine = async () => (await clientsOf(shard.master)).filter(({ id }) => !others.includes(id));
+    await eventually(async () => (await mine()).length === 0);
+    // Longer than the pause before a connection is made anew.
+    const quietMs = clock.now() + 400;
+    await eventually(async () => {
+      expect(await mine()).toEqual([]);
+      return clock.now() > quietMs;
+    });
+  }
+
+  it('refuses what waits as not done, sends nothing more, and does not stay', async () => {
+    const sent = run('closed-sent');
+    await eventually(async () => (await stored('closed-sent')) === 'v');
+    const waiting = run('closed-waiting');
+    connection.close();
+    expect(await waiting).toBeInstanceOf(NotDone);
+    expect(await run('closed-after')).toBeInstanceOf(NotDone);
+    const error = await sent;
+    expect(error).not.toBeInstanceOf(NotDone);
+    expect(error).toMatchObject({ code: 'unavailable' });
+    await leavesNothing();
+    expect(await stored('closed-waiting')).toBeNull();
+    expect(await stored('closed-after')).toBeNull();
+  });
+
+  it('before its first use it never connects', async () => {
+    const waiting = run('closed-first');
+    connection.close();
+    expect(await waiting).toBeInstanceOf(NotDone);
+    await leavesNothing();
+    expect(await stored('closed-first')).toBeNull();
+  });
+});
 
 it('where the master tells no offset (no right to ROLE), its writes are still read back', async () => {
   await shard.master.client.acl('SETUSER', 'default', '-role');

@@ -61,12 +61,12 @@ export const BUGS: readonly Bug[] = [
     settings: { COHERENCE: 'pubsub' },
     edits: [
       {
-        file: 'engines/shard.js',
+        file: 'engines/shard-reader.js',
         find: 'isAsking ? undefined : member.feed.lease;',
-        replace: 'isAsking ? undefined : this.#master.feed.lease;',
+        replace: 'isAsking ? undefined : this.#members.master.feed.lease;',
       },
       {
-        file: 'engines/shard.js',
+        file: 'engines/shard-members.js',
         find: 'this.#replicas = replicas.map(member);',
         replace: `this.#replicas = replicas.map((address) => {
           const replica = member(address);
@@ -99,8 +99,8 @@ export const BUGS: readonly Bug[] = [
     fault: 'F7',
     edits: [
       {
-        file: 'engines/shard.js',
-        find: 'const positions = session?.positionsOn(this.#id) ?? [];',
+        file: 'engines/shard-reader.js',
+        find: 'const positions = this.#positions.of(session);',
         replace: 'const positions = [];',
       },
     ],
