@@ -125,6 +125,8 @@ export class ShardReader {
   ): Promise<Found | undefined> {
     const storedBytesMax = this.#storedBytesMax;
     const askedAtMs = this.#clock.now();
+    // What it was when it was asked: the shard may be following another master when the answer comes.
+    const source = member === this.#members.master ? 'master' : 'replica';
     // Taken before the question leaves: a gap until the answer comes makes it void.
     const lease = isAsking ? undefined : member.feed.lease;
     let bytes: Buffer | null;
@@ -138,7 +140,6 @@ export class ShardReader {
       bytes = await member.node.run(getValue(key, storedBytesMax), options.deadlineMs, silenceMs);
     }
     if (bytes === null) return undefined;
-    const source = member === this.#members.master ? 'master' : 'replica';
     return { bytes, remainingMs, askedAtMs, source, lease };
   }
 
