@@ -66,7 +66,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
             cluster: true,
             appendOnly: options.appendOnly ?? false,
             ...(password ? { password } : {}),
-            args: ['--cluster-node-timeout', String(nodeTimeoutMs), ...(options.args ?? [])],
+            args: [
+              ...['--cluster-node-timeout', String(nodeTimeoutMs)],
+              // A replica that goes over to another shard by itself, as it may on a busy machine, never comes back.
+              ...['--cluster-allow-replica-migration', 'no', ...(options.args ?? [])],
+            ],
           }),
         ),
       ),
