@@ -15,6 +15,8 @@ import { keyFromBytes } from '../core/key';
 import type { Lease, Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from '../redis/client';
+import { reasonOf } from '../redis/redis-errors';
+import { Trouble } from '../redis/trouble';
 
 /** How much older than the present a near hit may be (C3). */
 export const LEASE_MS = 1000;
@@ -73,6 +75,7 @@ export class SubscriberFeed implements Feed {
   readonly #deps: FeedDeps;
   readonly #subscriber: Redis;
   readonly #watchHandshake: () => void;
+  readonly #trouble: Trouble;
   /** Of the present subscriber connection; undefined until it is subscribed. */
   #subscriberId: number | undefined;
   /** The `run_id` of the server at its other end. */
@@ -85,13 +88,15 @@ export class SubscriberFeed implements Feed {
   #pingedMs: number | undefined;
   /** The newest `asOfMs` that came while a PING was under way. */
   #waitingAsOfMs = -Infinity;
-  #trouble: string | undefined;
   #closed = false;
 
   constructor(address: NodeAddress, dialect: Dialect, deps: FeedDeps) {
     this.#name = nameOfAddress(address);
     this.#dialect = dialect;
     this.#deps = deps;
+    this.#trouble = new Trouble((cause) =>
+      deps.log.warn({ node: this.#name, cause }, 'no announcements: its values are not kept near'),
+    );
     this.#subscriber = createClient(address, deps.readOnly);
     this.#watchHandshake = watchHandshake(this.#subscriber, deps.clock);
     this.#subscriber.on('ready', () => void this.#subscribe());
@@ -207,7 +212,7 @@ export class SubscriberFeed implements Feed {
         return;
       }
       this.#lease = new OpenLease();
-      this.#trouble = undefined;
+      this.#trouble.end();
       this.#deps.log.info({ node: this.#name }, 'announcements arrive');
     } catch (cause) {
       this.#complain(cause);
@@ -261,12 +266,8 @@ export class SubscriberFeed implements Feed {
     }
   }
 
-  /** Tells the operator why there are no announcements, once for each reason. */
   #complain(cause: unknown): void {
-    const text = cause instanceof Error ? cause.message.split(/['"`]/, 1)[0] : 'unknown';
-    if (text === this.#trouble || this.#closed) return;
-    this.#trouble = text;
-    this.#deps.log.warn({ node: this.#name, cause: text }, 'no announcements: its values are not kept near');
+    if (!this.#closed) this.#trouble.meet(reasonOf(cause));
   }
 }
 

@@ -21,13 +21,14 @@ import { Refused, type Parser } from './parsers';
 const SHARD_NAME = '[A-Za-z0-9][\\w.-]{0,63}';
 const SHARD_NAME_RULE = '1 to 64 letters, digits, dots, dashes or underscores, the first a letter or a digit';
 const SHARD = new RegExp(`^\\s*(${SHARD_NAME})=(.*)$`, 's');
+const NODE_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 
 /** Every fault of the line at once. @throws Refused */
 export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
   const reasons: string[] = [];
   const shardOf = new Map<string, number>();
-  const nodeOf = new Map<string, string>();
+  const readNode = nodeReader(parseNode, reasons);
 
   const shards = text.split(';').map((shardText, index): ShardConfig | undefined => {
     const place = `shard ${index + 1}`;
@@ -40,20 +41,10 @@ export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
     if (namesake !== undefined) reasons.push(`${place} has the name of shard ${namesake}`);
     shardOf.set(name, index + 1);
 
-    const nodes = nodeTexts.split(',').map((nodeText, nodeIndex): NodeAddress | undefined => {
-      const nodePlace = `node ${nodeIndex + 1} of ${place}`;
-      const node = parseNode(nodeText.trim());
-      if (typeof node === 'string') {
-        reasons.push(`${nodePlace} ${node}`);
-        return undefined;
-      }
-      const address = `${node.host.toLowerCase()} ${node.port}`;
-      const twin = nodeOf.get(address);
-      if (twin !== undefined) reasons.push(`${nodePlace} has the address of ${twin}`);
-      nodeOf.set(address, nodePlace);
-      return node;
-    });
-    const [master, ...replicas] = nodes.filter((node) => node !== undefined);
+    const [master, ...replicas] = nodeTexts
+      .split(',')
+      .map((nodeText, nodeIndex) => readNode(nodeText, `node ${nodeIndex + 1} of ${place}`))
+      .filter((node) => node !== undefined);
     return master && { name, master, replicas };
   });
 
@@ -66,48 +57,12 @@ export const parseNodes: Parser<readonly ShardConfig[]> = (text) => {
  * never shown to it. With `rediss://` TLS is spoken to the Sentinels, and to the nodes that they name.
  * @throws Refused
  */
-export const parseSentinels: Parser<readonly NodeAddress[]> = (text) => {
-  const reasons: string[] = [];
-  const sentinelOf = new Map<string, string>();
-  const sentinels = text.split(',').map((item, index): NodeAddress | undefined => {
-    const place = `sentinel ${index + 1}`;
-    const url = item.includes('://') ? item.trim() : `redis://${item.trim()}`;
-    const node = parseNode(url, SENTINEL_PORT);
-    if (typeof node === 'string') {
-      reasons.push(`${place} ${node}; without a scheme it is written host:port`);
-      return undefined;
-    }
-    const address = `${node.host.toLowerCase()} ${node.port}`;
-    const twin = sentinelOf.get(address);
-    if (twin !== undefined) reasons.push(`${place} has the address of ${twin}`);
-    sentinelOf.set(address, place);
-    return node;
-  });
-  const nodes = sentinels.filter((node) => node !== undefined);
-  if (new Set(nodes.map(({ tls }) => tls)).size > 1) {
-    reasons.push('all must be rediss:// URLs, or none: the nodes speak TLS where the Sentinels do');
-  }
-  if (reasons.length > 0) throw new Refused(reasons);
-  return nodes;
-};
+export const parseSentinels: Parser<readonly NodeAddress[]> = (text) =>
+  parseList(text, 'sentinel', parseSentinel, 'the nodes speak TLS where the Sentinels do');
 
 /** The nodes of a cluster that are asked for the others, divided by commas. @throws Refused */
-export const parseSeeds: Parser<readonly NodeAddress[]> = (text) => {
-  const reasons: string[] = [];
-  const seeds = text.split(',').flatMap((item, index): readonly NodeAddress[] => {
-    const node = parseNode(item.trim());
-    if (typeof node !== 'string') return [node];
-    reasons.push(`node ${index + 1} ${node}`);
-    return [];
-  });
-  if (new Set(seeds.map(({ tls }) => tls)).size > 1) {
-    reasons.push(
-      'all must be rediss:// URLs, or none: the nodes that they name are spoken to in the same way',
-    );
-  }
-  if (reasons.length > 0) throw new Refused(reasons);
-  return seeds;
-};
+export const parseSeeds: Parser<readonly NodeAddress[]> = (text) =>
+  parseList(text, 'node', parseNode, 'the nodes that they name are spoken to in the same way');
 
 /** Names of masters, divided by commas. @throws Refused */
 export const parseMasters: Parser<readonly string[]> = (text) => {
@@ -122,8 +77,60 @@ export const parseMasters: Parser<readonly string[]> = (text) => {
   return names;
 };
 
+/** The node, or what is wrong with its text. */
+type NodeParser = (text: string) => NodeAddress | string;
+
+/** Nodes divided by commas, with TLS to all or to none for this reason. @throws Refused */
+function parseList(
+  text: string,
+  noun: string,
+  parse: NodeParser,
+  whyAllOrNone: string,
+): readonly NodeAddress[] {
+  const reasons: string[] = [];
+  const readNode = nodeReader(parse, reasons);
+  const nodes = text
+    .split(',')
+    .map((item, index) => readNode(item, `${noun} ${index + 1}`))
+    .filter((node) => node !== undefined);
+  if (new Set(nodes.map(({ tls }) => tls)).size > 1) {
+    reasons.push(`all must be rediss:// URLs, or none: ${whyAllOrNone}`);
+  }
+  if (reasons.length > 0) throw new Refused(reasons);
+  return nodes;
+}
+
+/** Reads one node of a setting after the other; what is wrong with it, or that it stood before, is added to `reasons`. */
+function nodeReader(
+  parse: NodeParser,
+  reasons: string[],
+): (text: string, place: string) => NodeAddress | undefined {
+  const places = new Map<string, string>();
+  return (text, place) => {
+    const node = parse(text.trim());
+    if (typeof node === 'string') {
+      reasons.push(`${place} ${node}`);
+      return undefined;
+    }
+    const address = `${node.host.toLowerCase()} ${node.port}`;
+    const twin = places.get(address);
+    if (twin !== undefined) reasons.push(`${place} has the address of ${twin}`);
+    places.set(address, place);
+    return node;
+  };
+}
+
+function parseSentinel(text: string): NodeAddress | string {
+  const node = parseUrl(text.includes('://') ? text : `redis://${text}`, SENTINEL_PORT);
+  return typeof node === 'string' ? `${node}; without a scheme it is written host:port` : node;
+}
+
+function parseNode(text: string): NodeAddress | string {
+  return parseUrl(text, NODE_PORT);
+}
+
 /** The node, or what is wrong with its URL. */
-function parseNode(text: string, defaultPort = 6379): NodeAddress | string {
+function parseUrl(text: string, defaultPort: number): NodeAddress | string {
   const [, scheme] = /^(rediss?):\/\/[^\s?#]+$/.exec(text) ?? [];
   const url = scheme === undefined || !URL.canParse(text) ? undefined : new URL(text);
   if (url === undefined) {

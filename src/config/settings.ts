@@ -107,7 +107,7 @@ export const SETTINGS = {
   REDIS_PASSWORD: optional('password for all nodes that carry none in their URL', parseText),
   RING_HASH: setting(
     'ketama',
-    'placement of keys on shards: `ketama` (as npm hashring) or `twemproxy` (as twemproxy with md5 and ketama)',
+    'placement of keys on shards: `ketama` (as npm hashring) or `twemproxy` (as twemproxy with md5 and ketama); without effect where `ENGINE` is `cluster`, whose slots place them',
     nameParser(['ketama', 'twemproxy']),
   ),
   READ_FROM: setting(

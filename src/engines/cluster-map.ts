@@ -19,6 +19,7 @@ import {
 } from '../redis/cluster-topology';
 import { getClusterNodes } from '../redis/commands';
 import type { Redirection } from '../redis/redis-errors';
+import { Trouble } from '../redis/trouble';
 import type { Member } from './member';
 import { Shard, type ShardOptions } from './shard';
 import { ownersOf, SLOTS, succeed, type Known, type Slot } from './slot-map';
@@ -49,6 +50,7 @@ type Informant = (deadlineMs: number) => Promise<ClusterView>;
 
 export class ClusterMap {
   readonly #options: ClusterMapOptions;
+  readonly #trouble: Trouble;
   #view: ClusterView | undefined;
   #tracked: readonly Tracked[] = [];
   #owners: Int32Array = new Int32Array(SLOTS).fill(-1);
@@ -58,11 +60,13 @@ export class ClusterMap {
   #askedAtMs = -Infinity;
   #turn = 0;
   #timer: NodeJS.Timeout | undefined;
-  #trouble: string | undefined;
   #closed = false;
 
   constructor(options: ClusterMapOptions) {
     this.#options = options;
+    this.#trouble = new Trouble((cause) =>
+      options.log.warn({ cause }, 'the cluster cannot be asked how it is'),
+    );
   }
 
   /** Resolves when the nodes of the cluster have been tried once, or no seed tells which these are. */
@@ -141,7 +145,7 @@ export class ClusterMap {
       else if (this.#isOutdated(view)) trouble = 'the nodes that answer have an old map';
       else return this.#adopt(view);
     }
-    this.#complain(trouble);
+    this.#trouble.meet(trouble);
   }
 
   /** Masters, replicas, which hear of slots last, then seeds; of each kind a different one first each time. */
@@ -182,7 +186,7 @@ export class ClusterMap {
     const ownersBefore = this.#owners;
     const opening: Promise<void>[] = [];
     this.#view = view;
-    this.#trouble = undefined;
+    this.#trouble.end();
     this.#tracked = successions.map(({ group, heir }): Tracked => {
       // A master that failed stands in no group until it is back; the shard's name must not depend on that.
       const ids = new Set([...idsOf(group), ...[...(heir?.ids ?? [])].filter((id) => strays.has(id))]);
@@ -227,13 +231,6 @@ export class ClusterMap {
     for (const shard of left) shard.slotsLeft();
     for (const shard of arrived) shard.slotsArrived();
     if (left.size + arrived.size > 0) this.#options.log.info({ shards: arrived.size }, 'slots have moved');
-  }
-
-  /** Tells the operator why the cluster is not known, once for each reason. */
-  #complain(trouble: string): void {
-    if (trouble === this.#trouble) return;
-    this.#trouble = trouble;
-    this.#options.log.warn({ cause: trouble }, 'the cluster cannot be asked how it is');
   }
 }
 

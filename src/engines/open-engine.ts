@@ -35,14 +35,15 @@ export interface EngineDeps {
 }
 
 export function openEngine(config: EngineConfig, deps: EngineDeps): Promise<Engine> {
+  const shared = { ...deps, storedBytesMax: storedBytesMax(deps.valueBytesMax) };
   switch (config.kind) {
     case 'memory':
       return Promise.resolve(openMemory({ bytesMax: MEMORY_ENGINE_BYTES, clock: deps.clock }));
     case 'ring':
-      return openRing({ ...config, ...deps, storedBytesMax: storedBytesMax(deps.valueBytesMax) });
+      return openRing({ ...config, ...shared });
     case 'sentinel':
-      return openSentinel({ ...config, ...deps, storedBytesMax: storedBytesMax(deps.valueBytesMax) });
+      return openSentinel({ ...config, ...shared });
     case 'cluster':
-      return openCluster({ ...config, ...deps, storedBytesMax: storedBytesMax(deps.valueBytesMax) });
+      return openCluster({ ...config, ...shared });
   }
 }

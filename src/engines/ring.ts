@@ -14,9 +14,9 @@ import type {
   ShardStatus,
   WriteOptions,
 } from '../core/ports';
+import type { ShardNodes } from '../redis/client';
 import { HashRing, type Point, type RingHash } from './hash-ring';
 import { Shard, type ShardConfig, type ShardOptions } from './shard';
-import type { ShardNodes } from './shard-members';
 
 export interface RingEngineOptions extends Omit<ShardOptions, 'isCluster'> {
   readonly hash: RingHash;

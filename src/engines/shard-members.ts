@@ -10,7 +10,7 @@ import type { Log } from '../core/ports';
 import type { Position } from '../core/session';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
-import { nameOfAddress, type NodeAddress } from '../redis/client';
+import { nameOfAddress, type NodeAddress, type ShardNodes } from '../redis/client';
 import { unreachable } from '../redis/redis-errors';
 import type { Replication } from '../redis/replication';
 import { HashRing, type Point } from './hash-ring';
@@ -19,13 +19,6 @@ import { Member, type MemberDeps } from './member';
 import { ReplicationClock } from './replication-clock';
 import { hasAll } from './session-positions';
 import { WriteMarks } from './write-marks';
-
-/** Where the nodes of a shard are. */
-export interface ShardNodes {
-  /** undefined: there is none now. */
-  readonly master: NodeAddress | undefined;
-  readonly replicas: readonly NodeAddress[];
-}
 
 export interface ShardMembersDeps {
   /** Reads may go to replicas, where there are any. */

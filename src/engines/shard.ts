@@ -16,7 +16,7 @@ import type {
   WriteOptions,
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
-import type { NodeAddress } from '../redis/client';
+import type { NodeAddress, ShardNodes } from '../redis/client';
 import {
   asking,
   deleteKey,
@@ -29,7 +29,7 @@ import {
 import type { Point } from './hash-ring';
 import type { Member } from './member';
 import { SessionPositions, type WhoseHistory } from './session-positions';
-import { ShardMembers, type ShardNodes } from './shard-members';
+import { ShardMembers } from './shard-members';
 import { ShardReader } from './shard-reader';
 import { ShardWriter } from './shard-writer';
 

@@ -20,6 +20,13 @@ export interface NodeAddress {
   readonly password: string | undefined;
 }
 
+/** Where the nodes of a shard are. */
+export interface ShardNodes {
+  /** undefined: none is known to be the master. */
+  readonly master: NodeAddress | undefined;
+  readonly replicas: readonly NodeAddress[];
+}
+
 const CONNECT_TIMEOUT_MS = 1000;
 /** How long a closing connection waits for the other end's goodbye; a frozen node says none. */
 const DISCONNECT_TIMEOUT_MS = 100;

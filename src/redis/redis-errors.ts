@@ -78,6 +78,12 @@ export function unreachable(): CacheError {
   return new NotDone('unavailable', 'The shard of this key cannot be reached. Nothing was done.');
 }
 
+/** Why, for the log; it quotes nothing. */
+export function reasonOf(thrown: unknown): string {
+  const { cause } = translateRedisError(thrown);
+  return cause instanceof Error ? cause.message : 'no answer';
+}
+
 /**
  * Redis quotes arguments in some of its errors, and ioredis hangs the whole command on its own: keys and values,
  * which must reach no log. What stands before the first quotation mark tells enough.

@@ -14,8 +14,9 @@ import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from './client';
 import { getReplication, masterOffset, type RedisCommand } from './commands';
-import { translateRedisError, unreachable } from './redis-errors';
+import { reasonOf, translateRedisError, unreachable } from './redis-errors';
 import type { Replication } from './replication';
+import { Trouble } from './trouble';
 
 /** A service does not wait longer than this for one node before it begins to serve with the others. */
 const FIRST_ATTEMPT_MS_MAX = 1000;
@@ -53,6 +54,7 @@ export class RedisNode {
   readonly #clock: Clock;
   readonly #deps: RedisNodeDeps;
   readonly #watchHandshake: () => void;
+  readonly #trouble: Trouble;
   #replication: Replication | undefined;
   /** The probe under way, if any: never more than one, so a frozen node collects no queue of them. */
   #probe: Promise<void> | undefined;
@@ -64,8 +66,6 @@ export class RedisNode {
   #heardAtMs: number;
   #suspect = false;
   #closed = false;
-  /** What was last logged as the reason why it cannot be used. */
-  #trouble: string | undefined;
 
   constructor(address: NodeAddress, deps: RedisNodeDeps) {
     this.name = nameOfAddress(address);
@@ -75,6 +75,9 @@ export class RedisNode {
     this.#heardAtMs = deps.clock.now();
     this.#client = createClient(address, deps.readOnly);
     this.#watchHandshake = watchHandshake(this.#client, deps.clock);
+    this.#trouble = new Trouble((cause) =>
+      this.#log.warn({ node: this.name, cause }, 'redis node cannot be used'),
+    );
     this.#client.on('ready', () => {
       deps.onConnected(this.#client);
       void this.probe();
@@ -233,7 +236,7 @@ export class RedisNode {
     this.#heardAtMs = this.#clock.now();
     if (!this.usable) this.#log.info({ node: this.name, role: replication.role }, 'redis node answers');
     this.#suspect = false;
-    this.#trouble = undefined;
+    this.#trouble.end();
     this.#replication = replication;
     this.#deps.onLearned(replication, askedAtMs);
   }
@@ -264,13 +267,8 @@ export class RedisNode {
     this.#deps.onLost();
   }
 
-  /** Tells the operator why the node cannot be used, once for each reason. */
   #complain(cause: unknown): void {
-    const reason = translateRedisError(cause).cause;
-    const text = reason instanceof Error ? reason.message : 'no answer';
-    if (text === this.#trouble || this.#closed) return;
-    this.#trouble = text;
-    this.#log.warn({ node: this.name, cause: text }, 'redis node cannot be used');
+    if (!this.#closed) this.#trouble.meet(reasonOf(cause));
   }
 }
 

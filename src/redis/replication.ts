@@ -17,6 +17,8 @@ export interface Replication {
   readonly backlogStart: number;
   /** On a replica: connected to its master, and not in the middle of a full resync. Always true on a master. */
   readonly linkUp: boolean;
+  /** On a master: it refuses writes because it has none of the replicas that it must have. False on a replica. */
+  readonly lacksReplicas: boolean;
 }
 
 /** Source: https://redis.io/docs/latest/commands/info/, section Replication. undefined: not such a text. */
@@ -32,13 +34,16 @@ export function parseReplication(info: string): Replication | undefined {
   const histories = { lineage, previousLineage, previousEnd: hasPrevious ? second : 0, backlogStart };
   if (role === 'master') {
     const offset = Number(field(info, 'master_repl_offset'));
-    return Number.isSafeInteger(offset) ? { role, ...histories, offset, linkUp: true } : undefined;
+    if (!Number.isSafeInteger(offset)) return undefined;
+    // It says how many it has where it needs any.
+    const lacksReplicas = field(info, 'min_slaves_good_slaves') === '0';
+    return { role, ...histories, offset, linkUp: true, lacksReplicas };
   }
   if (role !== 'slave') return undefined;
   const offset = Number(field(info, 'slave_repl_offset'));
   if (!Number.isSafeInteger(offset)) return undefined;
   const linkUp = field(info, 'master_link_status') === 'up' && field(info, 'master_sync_in_progress') !== '1';
-  return { role: 'replica', ...histories, offset, linkUp };
+  return { role: 'replica', ...histories, offset, linkUp, lacksReplicas: false };
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from './client';
-import { translateRedisError, unreachable } from './redis-errors';
+import { reasonOf, unreachable } from './redis-errors';
 import {
   FAILOVER_CHANNELS,
   getSentinelReport,
@@ -16,6 +16,7 @@ import {
   type NodeAt,
   type SentinelReport,
 } from './sentinel-replies';
+import { Trouble } from './trouble';
 
 /** Nobody waits longer than this for an answer; a healthy Sentinel takes under 1 ms. */
 const SENTINEL_WAIT_MS = 250;
@@ -42,14 +43,17 @@ export class SentinelConnection {
   readonly #client: Redis;
   readonly #subscriber: Redis;
   readonly #watchHandshakes: readonly (() => void)[];
+  readonly #trouble: Trouble;
   /** Since when an answer is owed on either connection. */
   readonly #owedSinceMs = new Map<Redis, number>();
-  #trouble: string | undefined;
   #closed = false;
 
   constructor(address: NodeAddress, deps: SentinelDeps) {
     this.name = nameOfAddress(address);
     this.#deps = deps;
+    this.#trouble = new Trouble((cause) =>
+      deps.log.warn({ sentinel: this.name, cause }, 'sentinel cannot be asked'),
+    );
     this.#client = createClient(address);
     this.#subscriber = createClient(address);
     const clients = [this.#client, this.#subscriber];
@@ -141,16 +145,10 @@ export class SentinelConnection {
   }
 
   #well(): void {
-    if (this.#trouble !== undefined) this.#deps.log.info({ sentinel: this.name }, 'sentinel answers again');
-    this.#trouble = undefined;
+    if (this.#trouble.end()) this.#deps.log.info({ sentinel: this.name }, 'sentinel answers again');
   }
 
-  /** Tells the operator why the Sentinel is of no use, once for each reason. */
   #complain(cause: unknown): void {
-    const reason = translateRedisError(cause).cause;
-    const text = reason instanceof Error ? reason.message : 'no answer';
-    if (text === this.#trouble || this.#closed) return;
-    this.#trouble = text;
-    this.#deps.log.warn({ sentinel: this.name, cause: text }, 'sentinel cannot be asked');
+    if (!this.#closed) this.#trouble.meet(reasonOf(cause));
   }
 }

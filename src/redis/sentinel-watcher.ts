@@ -30,10 +30,10 @@
  */
 import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
-import type { NodeAddress } from './client';
+import type { NodeAddress, ShardNodes } from './client';
 import { SentinelConnection } from './sentinel-connection';
 import type { NodeAt } from './sentinel-replies';
-import { WatchedMaster, type WatchedNodes } from './watched-master';
+import { WatchedMaster } from './watched-master';
 
 const ASK_EVERY_MS = 100;
 const WATCH_HANDSHAKES_EVERY_MS = 1000;
@@ -48,7 +48,7 @@ export interface SentinelWatcherOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** The nodes of that master are these from now on. */
-  readonly onNodes: (master: string, nodes: WatchedNodes) => void;
+  readonly onNodes: (master: string, nodes: ShardNodes) => void;
 }
 
 export class SentinelWatcher {

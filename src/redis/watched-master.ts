@@ -5,8 +5,7 @@
 import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
-import { nameOfAddress, type NodeAddress } from './client';
-import type { RedisCommand } from './commands';
+import { nameOfAddress, type NodeAddress, type ShardNodes } from './client';
 import { unreachable } from './redis-errors';
 import { RedisNode } from './redis-node';
 import { chooseMaster, chooseReplicas, type Leadership } from './sentinel-decision';
@@ -21,13 +20,6 @@ const QUESTION_EVERY_MS = 25;
 /** For the first word of those in question; a healthy one takes a few milliseconds. */
 const QUESTION_WAIT_MS = 250;
 
-/** Where the nodes of a shard are. */
-export interface WatchedNodes {
-  /** undefined: none is known to be the master. */
-  readonly master: NodeAddress | undefined;
-  readonly replicas: readonly NodeAddress[];
-}
-
 export interface WatchedMasterDeps {
   readonly name: string;
   /** How many Sentinels there are. */
@@ -35,7 +27,7 @@ export interface WatchedMasterDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** The nodes are these from now on. */
-  readonly onNodes: (nodes: WatchedNodes) => void;
+  readonly onNodes: (nodes: ShardNodes) => void;
 }
 
 interface Report extends SentinelReport {
@@ -51,8 +43,6 @@ interface Questioned {
   readonly node: RedisNode;
   /** Settles when it has been tried once. */
   readonly tried: Promise<void>;
-  /** It is known to take writes, as far as its replicas are concerned. */
-  hasReplicas: boolean;
 }
 
 export class WatchedMaster {
@@ -65,7 +55,7 @@ export class WatchedMaster {
   #questionTimer: NodeJS.Timeout | undefined;
   #present: Leadership | undefined;
   #deposed: { readonly address: NodeAddress; readonly sinceMs: number } | undefined;
-  #nodes: WatchedNodes = { master: undefined, replicas: [] };
+  #nodes: ShardNodes = { master: undefined, replicas: [] };
   /** What was asked before counts for nothing. */
   #sinceMs = -Infinity;
 
@@ -166,10 +156,10 @@ export class WatchedMaster {
     return node?.usable === true ? node.replication?.role === 'master' : undefined;
   }
 
-  /** It is a master, and takes writes. */
+  /** It is a master, and takes writes as far as its replicas are concerned. */
   #isPromoted(address: NodeAddress): boolean {
-    const questioned = this.#questioned.get(nameOfAddress(address));
-    return this.#isMaster(address) === true && questioned?.hasReplicas === true;
+    const node = this.#questioned.get(nameOfAddress(address))?.node;
+    return this.#isMaster(address) === true && node?.replication?.lacksReplicas === false;
   }
 
   #moved(before: Leadership | undefined, { address, epoch }: Leadership): void {
@@ -229,38 +219,25 @@ export class WatchedMaster {
         onConnected: () => undefined,
         onLost: () => undefined,
       });
-      this.#questioned.set(name, { node, tried: node.open(), hasReplicas: false });
+      this.#questioned.set(name, { node, tried: node.open() });
     }
     if (wanted.size === 0) {
       clearInterval(this.#questionTimer);
       this.#questionTimer = undefined;
     } else {
       this.#questionTimer ??= setInterval(() => {
-        for (const questioned of this.#questioned.values()) void this.#ask(questioned);
+        for (const { node } of this.#questioned.values()) void node.probe();
       }, QUESTION_EVERY_MS);
     }
   }
-
-  async #ask(questioned: Questioned): Promise<void> {
-    const { node } = questioned;
-    await node.probe();
-    if (this.#promises.size === 0 || !node.usable || node.replication?.role !== 'master') return;
-    const deadlineMs = this.#deps.clock.now() + QUESTION_WAIT_MS;
-    questioned.hasReplicas = !(await node.run(lacksReplicas, deadlineMs).catch(() => true));
-    if (questioned.hasReplicas && this.#questioned.has(node.name)) this.decide();
-  }
 }
-
-/** Whether a master refuses writes for want of replicas; it says how many it has where it needs any. */
-const lacksReplicas: RedisCommand<boolean> = async (client) =>
-  /^min_slaves_good_slaves:0\r?$/m.test(await client.info('replication'));
 
 function isSame(a: NodeAddress, b: NodeAddress | undefined): boolean {
   return b !== undefined && nameOfAddress(a) === nameOfAddress(b);
 }
 
-function isEqual(a: WatchedNodes, b: WatchedNodes): boolean {
-  const names = ({ master, replicas }: WatchedNodes): string =>
+function isEqual(a: ShardNodes, b: ShardNodes): boolean {
+  const names = ({ master, replicas }: ShardNodes): string =>
     [master && nameOfAddress(master), ...replicas.map(nameOfAddress)].join(' ');
   return names(a) === names(b);
 }

@@ -1,10 +1,11 @@
 /** C2, first sentence: a read on a gateway never misses nor undoes a write that it acked, although replicas lag. */
 import { Cache } from '../../src/core/cache';
-import type { Command, Key, Reply } from '../../src/core/command';
+import type { Command, Reply } from '../../src/core/command';
 import { Grants } from '../../src/core/grants';
 import { NearCache } from '../../src/core/near-cache';
 import type { Engine } from '../../src/core/ports';
 import { systemClock as clock } from '../../src/lib/clock';
+import * as commands from '../support/commands';
 import { eventually } from '../support/eventually';
 import { startShard, type ShardProcesses } from '../support/redis';
 import { openTestRing } from '../support/ring';
@@ -36,18 +37,9 @@ function gateway(nearEntries: number) {
   const cache = new Cache({ engine, near, clock, ...options });
   const run = async (command: Command): Promise<Reply> => cache.execute(anyone, command, clock.now() + 2000);
   return {
-    read: (key: string) => run({ command: 'READ', key: key as Key, consistency: 'eventual' }),
-    write: (key: string, value: string) =>
-      run({
-        command: 'WRITE',
-        key: key as Key,
-        value,
-        ttlMs: undefined,
-        condition: undefined,
-        encrypt: undefined,
-        ack: 0,
-      }),
-    remove: (key: string) => run({ command: 'DELETE', key: key as Key, ack: 0 }),
+    read: (key: string) => run(commands.read(key)),
+    write: (key: string, value: string) => run(commands.write(key, value)),
+    remove: (key: string) => run(commands.remove(key)),
   };
 }
 

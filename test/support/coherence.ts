@@ -12,6 +12,7 @@ import { openRing } from '../../src/engines/ring';
 import { Shard, type ReadFrom, type ShardConfig, type ShardOptions } from '../../src/engines/shard';
 import { systemClock as clock } from '../../src/lib/clock';
 import type { NodeAddress } from '../../src/redis/client';
+import { read, remove, write } from './commands';
 import { eventually } from './eventually';
 import { stopAfterTests } from './leftovers';
 import { createRecordingLog, type RecordingLog } from './log';
@@ -112,32 +113,17 @@ async function composeGateway(
   listener.cache = cache;
   const run = async (command: Command, withinMs = DEADLINE_MS): Promise<Reply> =>
     cache.execute(anyone, command, clock.now() + withinMs);
-  const read = (key: string): Promise<Reply> =>
-    run({ command: 'READ', key: key as Key, consistency: 'eventual' });
   return {
     engine,
     log,
     announced,
-    read,
-    write: (key, value, { withinMs, ...more } = {}) =>
-      run(
-        {
-          command: 'WRITE',
-          key: key as Key,
-          value,
-          ttlMs: undefined,
-          condition: undefined,
-          encrypt: undefined,
-          ack: 0,
-          ...more,
-        },
-        withinMs,
-      ),
-    remove: (key) => run({ command: 'DELETE', key: key as Key, ack: 0 }),
+    read: (key) => run(read(key)),
+    write: (key, value, { withinMs, ...more } = {}) => run(write(key, value, more), withinMs),
+    remove: (key) => run(remove(key)),
     holds: (key) => near.holds(key as Key),
     warm: (key) =>
       eventually(async () => {
-        const reply = await read(key);
+        const reply = await run(read(key));
         if (!('source' in reply) || reply.source !== 'near') throw new Error(JSON.stringify(reply));
         return reply.value;
       }),

@@ -4,12 +4,13 @@
 import { createKeyring } from '../../src/cipher/keyring';
 import { LEASE_WITHOUT_END } from '../../src/core/ports';
 import { Cache, type CacheOptions } from '../../src/core/cache';
-import type { Command, Key, ReadCommand, Reply, WriteCommand } from '../../src/core/command';
+import type { Command, Key, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { Grants, type Principal, type Scope } from '../../src/core/grants';
 import { NearCache } from '../../src/core/near-cache';
 import type { Change, Engine, Found } from '../../src/core/ports';
 import { encodeValue } from '../../src/core/value';
+import { read, remove, write } from '../support/commands';
 
 const DEADLINE_MS = 2000;
 const K = 'k' as Key;
@@ -18,23 +19,6 @@ function principal(scopes: readonly Scope[], prefixes: readonly string[] = []): 
   return { id: 'id', name: 'name', grants: new Grants(scopes, prefixes as Key[]) };
 }
 const anyone = principal(['read', 'write', 'delete', 'admin']);
-
-const read = (key: string, consistency: ReadCommand['consistency'] = 'eventual'): ReadCommand => ({
-  command: 'READ',
-  key: key as Key,
-  consistency,
-});
-const write = (key: string, value: string, more: Partial<WriteCommand> = {}): WriteCommand => ({
-  command: 'WRITE',
-  key: key as Key,
-  value,
-  ttlMs: undefined,
-  condition: undefined,
-  encrypt: undefined,
-  ack: 0,
-  ...more,
-});
-const remove = (key: string): Command => ({ command: 'DELETE', key: key as Key, ack: 0 });
 
 /** One question to the engine that the test answers. */
 interface Asked {

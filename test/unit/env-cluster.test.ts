@@ -50,6 +50,10 @@ it.each<[Environment, RegExp]>([
   ],
   [{ ...CLUSTER, COHERENCE: 'pubsub' }, /^COHERENCE: pubsub does not work where ENGINE is cluster/],
   [{ ...CLUSTER, REDIS_CLUSTER: 'redis://h1,rediss://h2' }, /^REDIS_CLUSTER: all must be rediss/],
+  [
+    { ...CLUSTER, REDIS_CLUSTER: 'redis://h1,redis://h2,redis://u:p@H1:6379' },
+    /^REDIS_CLUSTER: node 3 has the address of node 1$/,
+  ],
   [{ ...CLUSTER, REDIS_CLUSTER: 'redis://h1,h2:6379' }, /^REDIS_CLUSTER: node 2 must be a redis/],
 ])('%j is a fault', (environment, fault) => {
   expect(faultsOf(environment)).toEqual([expect.stringMatching(fault)]);

@@ -9,6 +9,7 @@ const state = (role: Replication['role'], offset: number, lineage = 'a'): Replic
   previousEnd: 0,
   backlogStart: 0,
   linkUp: true,
+  lacksReplicas: false,
 });
 const master = (offset: number, lineage?: string) => state('master', offset, lineage);
 const replica = (offset: number, lineage?: string) => state('replica', offset, lineage);

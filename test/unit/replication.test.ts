@@ -35,6 +35,7 @@ describe('what INFO says of replication', () => {
       previousEnd: 0,
       backlogStart: 1,
       linkUp: true,
+      lacksReplicas: false,
     });
   });
 
@@ -47,6 +48,15 @@ describe('what INFO says of replication', () => {
     ['it is being loaded', { master_sync_in_progress: 1 }],
   ])('a replica is not linked while %s', (_name, fields) => {
     expect(parseReplication(info({ ...replica, ...fields }))?.linkUp).toBe(false);
+  });
+
+  it.each([
+    ['none of the replicas that it must have', { ...master, min_slaves_good_slaves: 0 }, true],
+    ['some of them', { ...master, min_slaves_good_slaves: 10 }, false],
+    ['no need of any', master, false],
+    ['a master of its own', { ...replica, min_slaves_good_slaves: 0 }, false],
+  ])('of a node with %s: whether it lacks replicas', (_name, fields, expected) => {
+    expect(parseReplication(info(fields))?.lacksReplicas).toBe(expected);
   });
 
   it('after a failover: which history this one continues, and up to where', () => {
@@ -74,6 +84,7 @@ describe('whether a node has applied what was at an offset', () => {
     previousEnd: 101,
     backlogStart: 1,
     linkUp: true,
+    lacksReplicas: false,
   };
   it.each([
     ['of its own history, passed', ID, 150, 'yes'],

@@ -14,6 +14,7 @@ const master = (offset: number, lineage = 'a'): Replication => ({
   backlogStart: 0,
   offset,
   linkUp: true,
+  lacksReplicas: false,
 });
 const replica = (offset: number, lineage = 'a'): Replication => ({
   role: 'replica',
@@ -23,6 +24,7 @@ const replica = (offset: number, lineage = 'a'): Replication => ({
   backlogStart: 0,
   offset,
   linkUp: true,
+  lacksReplicas: false,
 });
 
 function marksOn(offset: number): WriteMarks {

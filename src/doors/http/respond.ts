@@ -111,8 +111,8 @@ const parsedOutside = new WeakSet<Socket>();
  * connection. Where the parser sits inside the TLS socket, as it does unless somebody listens to its data, it is
  * fed the next record all the same, and takes a good request for a broken one (HPE_PAUSED, Node 20): 1. the end of
  * a long answer reaches the client, and the next request comes back  2. its head and its body are two records that
- * arrive together, before Node has seen the answer drain. A listener takes the parser out of the socket. It costs
- * some microseconds a request, and only connections that have had such an answer.
+ * arrive together, before Node has seen the answer drain. A listener takes the parser out of the socket. That is
+ * not free, so only connections that have had such an answer get one.
  */
 function parseOutsideTheSocket(socket: Socket): void {
   if (parsedOutside.has(socket)) return;
