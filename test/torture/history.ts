@@ -88,25 +88,11 @@ export interface History {
 }
 
 /** What is known of an operation when it is called. The recorder adds the time, and the value of a WRITE. */
-export interface Call {
-  readonly process: string;
-  readonly session?: string | undefined;
-  readonly gateway: string;
-  readonly key: string;
-  readonly op: Op;
-  readonly ttlMs?: number | undefined;
-  readonly consistency?: Operation['consistency'];
-  readonly ack?: number;
-}
+export type Call = Pick<Operation, 'process' | 'session' | 'gateway' | 'key' | 'op' | 'ttlMs'> &
+  Partial<Pick<Operation, 'consistency' | 'ack'>>;
 
-/** What is known when it has been answered. */
-export interface Answer {
-  readonly outcome: Outcome;
-  /** Of a READ. */
-  readonly value?: string | undefined;
-  readonly source?: Operation['source'];
-  readonly code?: string | undefined;
-}
+/** What is known when it has been answered; `value` and `source` are a READ's. */
+export type Answer = Pick<Operation, 'outcome' | 'value' | 'source' | 'code'>;
 
 export interface PendingOperation {
   /** What to write; undefined unless it is a WRITE. */

@@ -11,7 +11,7 @@ import { startRing } from './ring-topology';
 import { startSentinels } from './sentinel-topology';
 import { openStage, type Stage } from './stage';
 import type { Topology } from './topology';
-import { growthFigures, sampleProcess, type Sample } from './watch';
+import { growthFigures, sampleProcess, type Sample, WATCHED_SETTINGS } from './watch';
 
 export interface SoakResult {
   readonly results: readonly RunResult[];
@@ -26,7 +26,7 @@ export interface SoakOptions extends Omit<RunOptions, 'seconds' | 'settings'> {
 const RING_SHARE = 0.75;
 /** Of each fault, before the next comes. */
 const STRETCH_SECONDS = 10;
-/** What is garbage may be collected by then. */
+/** What the last round began has ended by then: what is still held is held on purpose, or leaks. */
 const IDLE_MS = 3000;
 /** Those that start gateways anew, or that need more of them, tell nothing of how one ages. */
 const UNFIT = new Set(['F17', 'F22']);
@@ -60,7 +60,7 @@ async function soakOn<T extends Topology>(
   options: SoakOptions,
 ): Promise<SoakResult> {
   const random = new Random(`soak ${options.seed}`);
-  const stage = await openStage(topology, 2, {});
+  const stage = await openStage(topology, 2, WATCHED_SETTINGS);
   const samples = new Map<string, Sample[]>(stage.slots.map(({ name }) => [name, []]));
   const results: RunResult[] = [];
   const untilMs = performance.now() + minutes * 60_000;
