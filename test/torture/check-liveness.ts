@@ -3,7 +3,8 @@
  * the longest outage.
  *
  * An outage is a stretch in which at least one operation was being tried and none succeeded. It is measured per
- * shard and gateway, for another shard's successes must not hide that one was down.
+ * shard and gateway, for another shard's successes must not hide that one was down. What is held to a limit of it is
+ * the service's part: for changes, the time in which the master itself refused them is taken out.
  */
 import { groupedBy } from './check-groups';
 import type { Terms } from './check-options';
@@ -19,6 +20,13 @@ export interface Outage {
   readonly toMs: number;
 }
 
+interface WorstOutage extends Outage {
+  /** Of it, what is the service's. */
+  readonly ownMs: number;
+  readonly gateway: string;
+  readonly shard: string;
+}
+
 export interface OpLiveness {
   readonly tried: number;
   readonly succeeded: number;
@@ -30,7 +38,7 @@ export interface OpLiveness {
   /** Of all; `Infinity` if one was left hanging. */
   readonly longestMs: number;
   /** Undefined where nothing was tried. */
-  readonly longestOutage: (Outage & { readonly gateway: string; readonly shard: string }) | undefined;
+  readonly longestOutage: WorstOutage | undefined;
 }
 
 export interface Liveness {
@@ -69,8 +77,8 @@ function livenessOf(
     const code = operation.code ?? operation.outcome;
     errorsByCode[code] = (errorsByCode[code] ?? 0) + 1;
   }
-  const longestOutage = worstOutage(tried, terms);
-  const outageMs = longestOutage === undefined ? 0 : longestOutage.toMs - longestOutage.fromMs;
+  const longestOutage = worstOutage(op, tried, terms);
+  const outageMs = longestOutage?.ownMs ?? 0;
   const outageMaxMs = terms.outageMaxMs[op] ?? Infinity;
   if (longestOutage !== undefined && outageMs > outageMaxMs) {
     const where = `${longestOutage.gateway}${longestOutage.shard && `, shard ${longestOutage.shard}`}`;
@@ -95,15 +103,16 @@ function livenessOf(
   };
 }
 
-function worstOutage(tried: readonly Operation[], terms: Terms): OpLiveness['longestOutage'] {
+function worstOutage(op: Op, tried: readonly Operation[], terms: Terms): OpLiveness['longestOutage'] {
   const placeOf = ({ gateway, key }: Operation): string => JSON.stringify([gateway, terms.shardOf(key)]);
   let worst: OpLiveness['longestOutage'];
   for (const operations of groupedBy(tried, placeOf).values()) {
     const outage = longestOutage(operations);
     if (outage === undefined) continue;
-    if (worst !== undefined && worst.toMs - worst.fromMs >= outage.toMs - outage.fromMs) continue;
     const { gateway, key } = operations[0]!;
-    worst = { ...outage, gateway, shard: terms.shardOf(key) };
+    const shard = terms.shardOf(key);
+    const ownMs = op === 'READ' ? outage.toMs - outage.fromMs : terms.ownOutageMs(outage, shard);
+    if (worst === undefined || worst.ownMs < ownMs) worst = { ...outage, ownMs, gateway, shard };
   }
   return worst;
 }

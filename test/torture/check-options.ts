@@ -45,6 +45,8 @@ export interface CheckOptions {
 /** The options, filled in, with the windows that the marks tell. */
 export class Terms {
   readonly faults: readonly Fault[];
+  /** When masters themselves refused writes; named after their shards. */
+  readonly refusals: readonly Fault[];
   readonly shardOf: (key: string) => string;
   readonly healthyStaleness: { readonly p99Ms: number; readonly p999Ms: number; readonly maxMs: number };
   readonly expirySlackMs: number;
@@ -57,6 +59,7 @@ export class Terms {
 
   constructor({ marks }: History, options: CheckOptions) {
     this.faults = windowsOf(marks, 'fault-begin', 'fault-end');
+    this.refusals = windowsOf(marks, 'refusing-begin', 'refusing-end');
     this.shardOf = options.shardOf ?? (() => '');
     this.healthyStaleness = options.healthyStaleness ?? { p99Ms: 5, p999Ms: 50, maxMs: 1000 };
     this.expirySlackMs = options.expirySlackMs ?? 50;
@@ -85,6 +88,17 @@ export class Terms {
     return this.faults.filter(
       ({ fromMs, toMs }) => read.returnMs >= fromMs && read.callMs <= toMs + this.#settleMs,
     );
+  }
+
+  /** How much of a stretch without a change is the service's own: what the shard's master refused itself is not. */
+  ownOutageMs({ fromMs, toMs }: Window, shard: string): number {
+    return this.refusals
+      .filter(({ name }) => name === shard)
+      .reduce(
+        (leftMs, refusal) =>
+          leftMs - Math.max(0, Math.min(toMs, refusal.toMs) - Math.max(fromMs, refusal.fromMs)),
+        toMs - fromMs,
+      );
   }
 
   /** How stale this read may be. Where faults overlap the mildest limit counts. */

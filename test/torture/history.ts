@@ -21,7 +21,14 @@ const OPS = ['READ', 'WRITE', 'DELETE'] as const;
 const OUTCOMES = ['ok', 'not_found', 'failed', 'unknown', 'conflict'] as const;
 const CONSISTENCIES = ['eventual', 'session', 'strong'] as const;
 const SOURCES = ['near', 'replica', 'master'] as const;
-const MARK_KINDS = ['fault-begin', 'fault-end', 'failover-begin', 'failover-end'] as const;
+const MARK_KINDS = [
+  'fault-begin',
+  'fault-end',
+  'failover-begin',
+  'failover-end',
+  'refusing-begin',
+  'refusing-end',
+] as const;
 
 /**
  * The gateway's name of operations made straight on the master, past every gateway. Such changes are ordinary WRITEs

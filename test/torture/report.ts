@@ -43,8 +43,8 @@ function cellOf(rows: readonly ReportRow[], name: Guarantee): string {
   return row.violations > 0 ? `${SIGNS[row.result]} ${row.violations}` : SIGNS[row.result];
 }
 
-function outageOf(outage: { readonly fromMs: number; readonly toMs: number } | undefined): string {
-  return outage === undefined ? '–' : (outage.toMs - outage.fromMs).toFixed(0);
+function outageOf(outage: { readonly ownMs: number } | undefined): string {
+  return outage === undefined ? '–' : outage.ownMs.toFixed(0);
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -52,6 +52,16 @@ export class Rig<T extends Topology = Topology> {
     }
   }
 
+  /** Marks the time in which the shard's master itself refuses writes: no gateway can help that. */
+  async refusing<R>(shard: string, work: () => Promise<R>): Promise<R> {
+    this.recorder.mark('refusing-begin', shard);
+    try {
+      return await work();
+    } finally {
+      this.recorder.mark('refusing-end', shard);
+    }
+  }
+
   /** What was called in that time. */
   calledBetween(fromMs: number, toMs = Infinity): Operation[] {
     const { operations } = this.recorder.history();

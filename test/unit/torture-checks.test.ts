@@ -384,6 +384,22 @@ describe('liveness', () => {
     }
   });
 
+  it('of an outage of changes counts what the master did not refuse itself, on that shard', () => {
+    const violations = (shard: string, fromMs: number): number => {
+      const marks = [
+        { kind: 'refusing-begin', name: shard, atMs: fromMs },
+        { kind: 'refusing-end', name: shard, atMs: 900 },
+      ] as const;
+      const down = [write('a', 0, 5), failed(10, 20), write('c', 990, 1000)];
+      const outageMaxMs = { WRITE: 400 };
+      return judged('liveness', { ...history(down), marks }, { outageMaxMs, shardOf: () => 'main' })
+        .violationCount;
+    };
+    expect(violations('main', 300)).toBe(0);
+    expect(violations('main', 600)).toBe(1);
+    expect(violations('other', 300)).toBe(1);
+  });
+
   it('nothing takes longer than the deadline, and nothing is left hanging', () => {
     const violations = (operation: Operation): number =>
       judged('liveness', history([operation]), { deadlineMs: 1000 }).violationCount;
