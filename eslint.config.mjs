@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 /** For each folder: the folders of src/ it may import, and the packages. Everything else is refused. */
 const LAYERS = {
   lib: { folders: [], packages: [] },
-  core: { folders: ['lib'], packages: ['lru-cache', 'node:buffer'] },
+  core: { folders: ['lib'], packages: ['lru-cache', 'node:buffer', 'node:crypto'] },
   auth: {
     folders: ['lib', 'core'],
     packages: ['jsonwebtoken', 'lru-cache', 'node:crypto', 'node:fs', 'node:path', 'node:util'],
@@ -16,10 +16,11 @@ const LAYERS = {
     folders: ['lib', 'core', 'redis', 'coherence'],
     packages: ['hashring', 'lru-cache', 'node:crypto'],
   },
-  telemetry: { folders: ['lib', 'core'], packages: ['pino'] },
+  telemetry: { folders: ['lib', 'core'], packages: ['pino', 'prom-client', 'node:perf_hooks'] },
   'doors/http': {
     folders: ['lib', 'core', 'auth'],
     packages: [
+      'cors',
       'express',
       'helmet',
       'joi',
@@ -91,6 +92,13 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
   };
 }
 
+/** What the console's scripts may take from the browser. No storage among it: a token lives in memory. */
+const BROWSER_GLOBALS = [
+  ...['AbortController', 'AbortSignal', 'Blob', 'Intl', 'ResizeObserver', 'TextEncoder', 'URL', 'atob'],
+  ...['clearInterval', 'clearTimeout', 'document', 'fetch', 'getComputedStyle', 'matchMedia', 'performance'],
+  ...['setInterval', 'setTimeout'],
+];
+
 export default tseslint.config(
   { ignores: ['node_modules/', 'dist/', 'coverage/', 'test/output/', 'certs/'] },
   {
@@ -114,6 +122,25 @@ export default tseslint.config(
     },
   },
   ...Object.entries(LAYERS).map(lawOf),
+  {
+    files: ['src/doors/http/console/pages/*.js'],
+    languageOptions: { globals: Object.fromEntries(BROWSER_GLOBALS.map((name) => [name, 'readonly'])) },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      eqeqeq: 'error',
+      'no-undef': 'error',
+      'no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'no-restricted-properties': [
+        'error',
+        ...['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'cookie'].map((property) => ({
+          property,
+          message: 'what a caller stored reaches the page as text only, and nothing is kept',
+        })),
+      ],
+    },
+  },
   {
     files: ['test/**/*.ts'],
     rules: {

@@ -8,6 +8,11 @@ const redis = await provideCommand(['redis-server'], 'redis', say);
 if (redis.command === undefined) giveUp(`The tests run against real Redis servers: ${redis.advice}`);
 const openssl = await provideCommand(['openssl'], 'openssl', say);
 if (openssl.command === undefined) giveUp(`The tests make certificates with openssl: ${openssl.advice}`);
+const browser = await provideCommand(['chromium', 'chromium-browser', 'google-chrome'], 'chromium', say);
+// In CI nobody reads what was skipped.
+if (browser.command === undefined && process.env.CI)
+  giveUp(`The console is tested in Chromium: ${browser.advice}`);
+if (browser.command === undefined) say(`Without Chromium the console is not tested: ${browser.advice}`);
 ensureDependencies();
 ensureBuild();
 

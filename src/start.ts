@@ -1,5 +1,5 @@
 /**
- * The composition root, in the order in which things open: log, engine, core, access, doors. They close the other
+ * The composition root, in the order in which things open: log, engine, metrics, core, access, doors. They close the other
  * way round, so a door takes nothing more before what it needs goes away.
  */
 import { openAccess } from './auth/access';
@@ -16,6 +16,7 @@ import { openListener, type Listener } from './doors/http/listener';
 import { openEngine } from './engines/open-engine';
 import { systemClock } from './lib/clock';
 import { Closers } from './lib/closers';
+import { openMetrics } from './telemetry/metrics';
 
 export interface Service {
   readonly host: string;
@@ -40,9 +41,11 @@ export async function start(config: Config, log: Log): Promise<Service> {
       await openEngine(config.engine, { valueBytesMax: config.limits.valueBytesMax, coherence, clock, log }),
     );
     const cipher = cipherOf(config);
+    const near = new NearCache({ ...config.near, clock });
+    const metrics = closers.add(openMetrics({ clock, engine, near }));
     const cache = new Cache({
       engine,
-      near: new NearCache({ ...config.near, clock }),
+      near,
       cipher,
       encryptByDefault: config.encryption.byDefault,
       defaultTtlMs: config.defaultTtlMs,
@@ -75,9 +78,12 @@ export async function start(config: Config, log: Log): Promise<Service> {
       limits: { ...config.limits, depthMax: DEPTH_MAX },
       clock,
       log,
+      observer: metrics.observerFor('http'),
+      telemetry: metrics,
       encryptionConfigured: cipher !== undefined,
       maxInFlight: config.http.maxInFlight,
       isDraining: () => door.listener?.draining === true,
+      corsOrigins: config.http.corsOrigins,
     });
     door.listener = closers.add(await openListener({ ...config.http, app, clock, log }));
 

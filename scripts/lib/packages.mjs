@@ -10,19 +10,19 @@ const INSTALL_TIMEOUT_MS = 5 * 60_000;
 const MANAGERS = [
   {
     command: 'apt-get',
-    packages: { redis: ['redis-server', 'valkey-server'], openssl: ['openssl'] },
+    packages: { redis: ['redis-server', 'valkey-server'], openssl: ['openssl'], chromium: ['chromium'] },
     prepare: [['update', '-qq']],
     install: ['install', '-y', '-qq', '--no-install-recommends'],
   },
   {
     command: 'dnf',
-    packages: { redis: ['redis', 'valkey'], openssl: ['openssl'] },
+    packages: { redis: ['redis', 'valkey'], openssl: ['openssl'], chromium: ['chromium'] },
     prepare: [],
     install: ['install', '-y', '-q'],
   },
   {
     command: 'apk',
-    packages: { redis: ['redis', 'valkey'], openssl: ['openssl'] },
+    packages: { redis: ['redis', 'valkey'], openssl: ['openssl'], chromium: ['chromium'] },
     prepare: [],
     install: ['add', '-q', '--no-cache'],
   },

@@ -55,8 +55,11 @@ export function ensureBuild() {
     path.join('src', file),
   );
   const newestMs = Math.max(...[...sources, 'tsconfig.json', 'package-lock.json'].map(changedMs));
-  if (changedMs('dist/main.js') >= newestMs) return;
+  // Its two halves: what the compiler makes, and what is copied.
+  const builtMs = Math.min(...['dist/main.js', 'dist/doors/http/console/pages/main.js'].map(changedMs));
+  if (builtMs >= newestMs) return;
   runStep('Building …', process.execPath, ['node_modules/typescript/bin/tsc', '--noEmitOnError']);
+  runStep('Copying the console …', process.execPath, ['scripts/copy-pages.mjs']);
 }
 
 /** A certificate for development, where the settings leave the files where they are by default. */

@@ -16,6 +16,8 @@ export interface Config {
     readonly clientCaFile: string | undefined;
     readonly maxConnections: number;
     readonly maxInFlight: number;
+    /** Empty: no page of another origin may call. */
+    readonly corsOrigins: readonly string[];
   };
   readonly tokens: {
     readonly secret: string;

@@ -120,6 +120,7 @@ function configOf(values: SettingValues): Config {
       clientCaFile: values.TLS_CLIENT_CA_FILE,
       maxConnections: values.MAX_CONNECTIONS,
       maxInFlight: values.MAX_IN_FLIGHT,
+      corsOrigins: values.CORS_ORIGINS ?? [],
     },
     tokens: {
       secret: values.JWT_SECRET,

@@ -104,3 +104,29 @@ export const parseEncryptionKeys: Parser<readonly EncryptionKey[]> = (text) => {
   if (reasons.length > 0) throw new Refused(reasons);
   return keys;
 };
+
+/**
+ * Origins, divided by commas, each exactly as a browser spells it (RFC 6454 6.2): in lower case, without a path, without
+ * the port that its scheme has anyway. A near miss would fit no browser's word and look like a fault of the page.
+ */
+export const parseOrigins: Parser<readonly string[]> = (text) => {
+  const origins = text.split(',').map((origin) => origin.trim());
+  const reasons = origins.flatMap((origin, index) => {
+    const place = `origin ${index + 1}`;
+    if (origin.includes('*'))
+      return [`${place} has a *, which is not supported: name each origin as a whole`];
+    if (!isOrigin(origin)) {
+      return [
+        `${place} must be written as browsers do, https://app.example:8443, without a path or a slash behind it`,
+      ];
+    }
+    const twin = origins.indexOf(origin);
+    return twin < index ? [`${place} is the same as origin ${twin + 1}`] : [];
+  });
+  if (reasons.length > 0) throw new Refused(reasons);
+  return origins;
+};
+
+function isOrigin(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}

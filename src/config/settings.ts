@@ -10,6 +10,7 @@ import {
   parseEncryptionKeys,
   parseFlag,
   parseHost,
+  parseOrigins,
   parseText,
   Refused,
   secondsParser,
@@ -168,7 +169,10 @@ export const SETTINGS = {
     if (text !== '1') throw new Refused(['must be 1: more is not supported by this version']);
     return 1;
   }),
-  CORS_ORIGINS: later('origins that browsers may call from'),
+  CORS_ORIGINS: optional(
+    'origins whose pages browsers may let call this service, divided by commas, each exactly as `https://app.example:8443`, without a path',
+    parseOrigins,
+  ),
   LOG_LEVEL: setting(
     'info',
     'what is logged, one JSON object a line on standard output: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`',

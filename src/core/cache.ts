@@ -8,11 +8,32 @@
 import type { Clock } from '../lib/clock';
 import { SingleFlight } from '../lib/single-flight';
 import { BatchReplies, doesNotFit } from './batch-replies';
-import type { Command, DeleteCommand, Key, ReadCommand, Reply, Source, Value, WriteCommand } from './command';
+import type {
+  Command,
+  DeleteCommand,
+  EtagCondition,
+  Key,
+  ReadCommand,
+  Reply,
+  Source,
+  Value,
+  WriteCommand,
+} from './command';
 import { CacheError, toCacheError } from './errors';
-import type { Principal, Scope } from './grants';
+import { isMet } from './etag';
+import type { Grants, Principal, Scope } from './grants';
 import type { NearCache, NearCacheStatus } from './near-cache';
-import type { Cipher, Engine, Found, Location, ShardStatus } from './ports';
+import type {
+  Change,
+  ChangeOptions,
+  Cipher,
+  Engine,
+  Expected,
+  Found,
+  Location,
+  Placement,
+  ShardStatus,
+} from './ports';
 import { decodeValue, encodeValue } from './value';
 
 export interface CacheStatus {
@@ -43,6 +64,10 @@ export interface CacheService {
   ): readonly Reply[] | Promise<readonly Reply[]>;
   /** Where a key lives; needs `admin` and a grant on the key: throws CacheError `forbidden`. */
   locate(principal: Principal, key: Key, deadlineMs: number): Promise<KeyLocation>;
+  /** How keys are divided among shards; undefined: not at all. Needs `admin`: throws CacheError `forbidden`. */
+  placement(principal: Principal): Placement | undefined;
+  /** Whether the near cache would answer an eventual READ of the key now; false for who may not read it. */
+  isNear(principal: Principal, key: Key): boolean;
   /** Needs `admin`: throws CacheError `forbidden`. */
   status(principal: Principal): CacheStatus;
   ready(): boolean;
@@ -88,7 +113,7 @@ export class Cache implements CacheService {
 
   execute(principal: Principal, command: Command, deadlineMs: number): Reply | Promise<Reply> {
     const { grants } = principal;
-    if (!grants.has(SCOPE_OF[command.command]) || !grants.covers(command.key)) {
+    if (!mayDo(grants, command) || !grants.covers(command.key)) {
       // Said before anything is looked up: an unreadable key and an absent one look alike.
       return failed(command, new CacheError('forbidden', `This client may not ${command.command} that key.`));
     }
@@ -164,6 +189,15 @@ export class Cache implements CacheService {
     }
     const location = await this.#engine.locate(key, deadlineMs);
     return { ...location, near: this.#near.holds(key) };
+  }
+
+  placement(principal: Principal): Placement | undefined {
+    checkAdmin(principal);
+    return this.#engine.placement();
+  }
+
+  isNear({ grants }: Principal, key: Key): boolean {
+    return grants.has('read') && grants.covers(key) && this.#near.holds(key);
   }
 
   status(principal: Principal): CacheStatus {
@@ -254,18 +288,24 @@ export class Cache implements CacheService {
       if (encrypt && cipher === undefined) {
         throw new CacheError('bad_request', 'This service has no encryption keys, so it cannot encrypt.');
       }
-      const bytes = encodeValue(command.key, command.value, encrypt ? cipher : undefined);
-      const { done, session } = await this.#changing(
-        command.key,
-        this.#engine.write(command.key, bytes, {
-          ttlMs: command.ttlMs ?? defaultTtlMs,
-          condition: command.condition,
-          ack: command.ack,
-          session: command.session,
-          deadlineMs,
-        }),
+      const { key, condition, tellsExisted, ack, session: before } = command;
+      const bytes = encodeValue(key, command.value, encrypt ? cipher : undefined);
+      const options = {
+        ttlMs: command.ttlMs ?? defaultTtlMs,
+        tellsExisted,
+        ack,
+        session: before,
+        deadlineMs,
+      };
+      const { done, existed, session } = await this.#changing(
+        key,
+        typeof condition === 'object'
+          ? this.#changeIf(key, condition, options, (found) =>
+              this.#engine.write(key, bytes, { ...options, condition: found ?? 'NX' }),
+            )
+          : this.#engine.write(key, bytes, { ...options, condition }),
       );
-      return { command: 'WRITE', status: done ? 'SUCCESS' : 'NOT_STORED', session };
+      return { command: 'WRITE', status: done ? 'SUCCESS' : 'NOT_STORED', existed, session };
     } catch (error) {
       return failed(command, error);
     }
@@ -273,14 +313,50 @@ export class Cache implements CacheService {
 
   async #delete(command: DeleteCommand, deadlineMs: number): Promise<Reply> {
     try {
-      const { key, ack, session: before } = command;
-      const { done, session } = await this.#changing(
+      const { key, condition, ack, session: before } = command;
+      const options = { ack, session: before, deadlineMs };
+      const { done, existed, session } = await this.#changing(
         key,
-        this.#engine.remove(key, { ack, session: before, deadlineMs }),
+        condition === undefined
+          ? this.#engine.remove(key, options)
+          : this.#changeIf(
+              key,
+              condition,
+              options,
+              (found) => found && this.#engine.remove(key, { ...options, condition: found }),
+            ),
       );
-      return { command: 'DELETE', status: done ? 'SUCCESS' : 'NOT_FOUND', session };
+      const notDone = condition !== undefined && existed === true ? 'NOT_DELETED' : 'NOT_FOUND';
+      return { command: 'DELETE', status: done ? 'SUCCESS' : notDone, session };
     } catch (error) {
       return failed(command, error);
+    }
+  }
+
+  /**
+   * A change on condition of what is stored now, made as one step: the condition is judged on what the master has, and
+   * the change made in place of exactly that. Whoever is overtaken judges anew:
+   *
+   *   1. A and B read v1, which has the tag that both ask for
+   *   2. A's change comes first, and puts v2 in place of v1
+   *   3. B's expects v1 and is refused; B reads v2, which has another tag: not met
+   *
+   * Somebody else's change was made each time, so all together get on, and the deadline ends it for each.
+   */
+  async #changeIf(
+    key: Key,
+    condition: EtagCondition,
+    { session, deadlineMs }: ChangeOptions,
+    /** undefined: there is nothing to change. */
+    attempt: (found: Expected | undefined) => Promise<Change> | undefined,
+  ): Promise<Change> {
+    for (;;) {
+      const found = await this.#engine.read(key, { consistency: 'strong', withLife: false, deadlineMs });
+      const existed = found !== undefined;
+      const isDue = isMet(condition, this.#decode(key, found)?.value);
+      const change = isDue ? await attempt(found && { expected: found.bytes }) : undefined;
+      if (change === undefined) return { done: false, existed, session };
+      if (change.done) return { ...change, existed };
     }
   }
 
@@ -309,13 +385,20 @@ function isPlain({ consistency, session }: ReadCommand): boolean {
   return consistency === 'eventual' || (consistency === 'session' && session?.isEmpty === true);
 }
 
+/** A condition on what is stored is answered with something about it. */
+function mayDo(grants: Grants, command: Command): boolean {
+  if (!grants.has(SCOPE_OF[command.command])) return false;
+  return command.command === 'READ' || typeof command.condition !== 'object' || grants.has('read');
+}
+
 async function settled(replies: readonly (Reply | Promise<Reply>)[]): Promise<readonly Reply[]> {
   const all: Reply[] = [];
   for (const reply of replies) all.push(await reply);
   return all;
 }
 
-function checkAdmin(principal: Principal): void {
+/** @throws CacheError `forbidden` without the scope `admin` */
+export function checkAdmin(principal: Principal): void {
   if (!principal.grants.has('admin')) {
     throw new CacheError('forbidden', 'This needs a client with the scope admin.');
   }

@@ -35,6 +35,13 @@ export interface ReadCommand {
   readonly session?: Session | undefined;
 }
 
+/** On what is stored now, by its tag (`etag.ts`). Asks for the scope `read` too, since it tells of the value. */
+export interface EtagCondition {
+  /** True: the value must have one of the tags. False: it must have none of them, and may be absent. */
+  readonly isMatch: boolean;
+  readonly etags: readonly string[];
+}
+
 export interface WriteCommand {
   readonly command: 'WRITE';
   readonly key: Key;
@@ -42,7 +49,9 @@ export interface WriteCommand {
   /** Life in whole milliseconds; 0: until deleted or evicted; undefined: the deployment's default. */
   readonly ttlMs: number | undefined;
   /** NX: only if absent. XX: only if present. */
-  readonly condition: 'NX' | 'XX' | undefined;
+  readonly condition: 'NX' | 'XX' | EtagCondition | undefined;
+  /** The Reply is to tell whether a value was there before; undefined: it need not. */
+  readonly tellsExisted?: boolean | undefined;
   /** undefined: the deployment's default. */
   readonly encrypt: boolean | undefined;
   /** How many replicas must have it before SUCCESS. */
@@ -54,6 +63,7 @@ export interface WriteCommand {
 export interface DeleteCommand {
   readonly command: 'DELETE';
   readonly key: Key;
+  readonly condition?: EtagCondition | undefined;
   readonly ack: Ack;
   readonly session?: Session | undefined;
 }
@@ -70,11 +80,14 @@ export type Reply =
   | {
       readonly command: 'WRITE';
       readonly status: 'SUCCESS' | 'NOT_STORED';
+      /** Whether a value was there before; undefined: not asked for. */
+      readonly existed: boolean | undefined;
       readonly session: Session | undefined;
     }
   | {
       readonly command: 'DELETE';
-      readonly status: 'SUCCESS' | 'NOT_FOUND';
+      /** NOT_DELETED: something is there, and the condition was not met. */
+      readonly status: 'SUCCESS' | 'NOT_FOUND' | 'NOT_DELETED';
       readonly session: Session | undefined;
     }
   | { readonly command: Command['command']; readonly status: 'ERROR'; readonly error: CacheError };

@@ -2,7 +2,8 @@
  * What the core asks of the outside, on one page. Each port has one contract suite in `test/contract`, run against
  * every implementation.
  */
-import type { Ack, Command, Consistency, Key, Source } from './command';
+import type { Ack, Command, Consistency, Key, Reply, Source } from './command';
+import type { ErrorCode } from './errors';
 import type { Session } from './session';
 
 /**
@@ -43,21 +44,38 @@ export interface ReadOptions {
   readonly deadlineMs: number;
 }
 
-export interface WriteOptions {
-  /** Whole milliseconds; 0: no expiry. */
-  readonly ttlMs: number;
-  readonly condition: 'NX' | 'XX' | undefined;
+/** Only in place of exactly these stored bytes. */
+export interface Expected {
+  readonly expected: Buffer;
+}
+
+export interface ChangeOptions {
   readonly ack: Ack;
   readonly session?: Session | undefined;
   readonly deadlineMs: number;
 }
 
-export type RemoveOptions = Pick<WriteOptions, 'ack' | 'session' | 'deadlineMs'>;
+export interface WriteOptions extends ChangeOptions {
+  /** Whole milliseconds; 0: no expiry; `keep`: as it is, for a write with an expectation. */
+  readonly ttlMs: number | 'keep';
+  readonly condition: 'NX' | 'XX' | Expected | undefined;
+  /** `Change.existed` is to be told. */
+  readonly tellsExisted?: boolean | undefined;
+}
 
-/** What became of a change. */
-export interface Change {
+export interface RemoveOptions extends ChangeOptions {
+  readonly condition?: Expected | undefined;
+}
+
+/** What a change came to. */
+export interface Effect {
   /** False: the condition was not met, or there was nothing to remove; nothing changed. */
   readonly done: boolean;
+  /** Whether a value was there before; undefined: not asked for, or not told by such a change. */
+  readonly existed: boolean | undefined;
+}
+
+export interface Change extends Effect {
   /** The caller's session with this change in it; undefined where the caller keeps none. */
   readonly session: Session | undefined;
 }
@@ -72,6 +90,8 @@ export interface NodeStatus {
   readonly linkUp: boolean | undefined;
   /** Bytes of the replication stream this replica is behind its master; undefined when not known. */
   readonly lagBytes: number | undefined;
+  /** Commands that it owes an answer to; undefined where nothing waits. */
+  readonly inFlight: number | undefined;
   /** Whether what is read from it may be kept in the near cache now; undefined: coherence is `none`. */
   readonly announces: boolean | undefined;
 }
@@ -92,6 +112,19 @@ export interface Location {
   readonly remainingMs: number | undefined;
 }
 
+/** A circle of `size` points, 0 to `size − 1`, on which each key has one (`Location.hash`). */
+export interface Placement {
+  readonly size: number;
+  /** In the order of where they end. Each reaches from behind the one before it to its last point. */
+  readonly arcs: readonly Arc[];
+}
+
+export interface Arc {
+  readonly lastPoint: number;
+  /** undefined: nobody owns it now. */
+  readonly shard: string | undefined;
+}
+
 /**
  * Stores bytes under keys. All waits end at `deadlineMs` (monotonic). Errors are `CacheError`s: `unavailable` when
  * the key's shard cannot be asked, `timeout` when it did not answer in time (a write may then stand),
@@ -103,11 +136,11 @@ export interface Engine {
   read(key: Key, options: ReadOptions): Promise<Found | undefined>;
   write(key: Key, bytes: Buffer, options: WriteOptions): Promise<Change>;
   remove(key: Key, options: RemoveOptions): Promise<Change>;
-  /** Atomically puts `next` in place of `expected` and keeps the key's expiry. False: something else is there now. */
-  replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean>;
   /** Every key, in pages, each at least once if it exists throughout; for tools, not for doors. */
   scan(): AsyncIterable<readonly Key[]>;
   locate(key: Key, deadlineMs: number): Promise<Location>;
+  /** How keys are divided among the shards now; undefined where there is but one place. */
+  placement(): Placement | undefined;
   /** True while at least one shard can be used. */
   ready(): boolean;
   status(): readonly ShardStatus[];
@@ -127,6 +160,13 @@ export interface Cipher {
 }
 
 /**
+ * How a request ended, for log and metrics: a reply's status, an error's code, that the caller has the value already, that
+ * some commands of its batch failed, or that it never became whole.
+ */
+export type Outcome =
+  Exclude<Reply['status'], 'ERROR'> | 'NOT_MODIFIED' | 'PARTIAL' | 'INCOMPLETE' | ErrorCode;
+
+/**
  * One request as the log tells of it. All but `client`, `address` and `cause` are words of ours that need no
  * escaping; none is ever a value, a token or a key.
  */
@@ -141,14 +181,62 @@ export interface RequestLine {
   readonly command: Command['command'] | 'BATCH' | undefined;
   /** How many commands a batch has. */
   readonly commands: number | undefined;
-  /** A reply's status, an error's code, or what else became of it. */
-  readonly outcome: string;
+  readonly outcome: Outcome;
   readonly source: Source | undefined;
   /** Of HTTP; undefined where nobody was there to get the answer. */
   readonly status: number | undefined;
   readonly durationMs: number;
   /** Why it failed, where the caller is not told. */
   readonly cause: string | undefined;
+}
+
+/** Who counts what comes through one door. Called for each request: it must be cheap, and it never throws. */
+export interface Observer {
+  request(line: RequestLine): void;
+  /** Single commands of one batch that came to the same. */
+  commands(command: Command['command'], outcome: Outcome, count: number): void;
+  /** Says, once, how the door is asked for its load whenever somebody looks. */
+  watchLoad(load: () => DoorLoad): void;
+}
+
+/** What a door has on its hands at this moment. */
+export interface DoorLoad {
+  /** Requests at work, and how many there may be. */
+  readonly inFlight: number;
+  readonly inFlightMax: number;
+  /** Of bodies that have arrived in part or as a whole and are not done with. */
+  readonly bodyBytes: number;
+}
+
+/** What was counted, of all doors together, for those who watch. */
+export interface Telemetry {
+  /** The media type of `exposition`. */
+  readonly contentType: string;
+  /** Everything, in the text format of Prometheus. Asking disturbs nobody else who asks. */
+  exposition(): Promise<string>;
+  /** The same for people, in short. */
+  figures(): TelemetryFigures;
+}
+
+export interface TelemetryFigures {
+  readonly uptimeMs: number;
+  readonly requests: {
+    readonly total: number;
+    /** Answered with a fault on our side: HTTP 500 and above. */
+    readonly failed: number;
+    readonly inFlight: number;
+    readonly inFlightMax: number;
+  };
+  /** Of requests with a command in them: how many took longer than one bound and at most the next. */
+  readonly latency: { readonly boundsMs: readonly number[]; readonly counts: readonly number[] };
+  readonly eventLoopDelayMs: EventLoopDelay;
+}
+
+/** How late the event loop was, in milliseconds. */
+export interface EventLoopDelay {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 /** One structured line a call; fields first, as pino has it. Never give it a value, token or key. */

@@ -8,7 +8,7 @@
  *   2  a client writes r2, or deletes the key, or it expires
  *   3  rewrap puts r1' (r1 under the new key): without a comparison it would undo 2
  *
- * so 3 is `Engine.replace`, which puts r1' only in place of r1. When it refuses, the key is looked at again from 1: r2
+ * so 3 is a write that expects r1, and puts r1' in place of nothing else. When it refuses, the key is looked at again from 1: r2
  * may come from a gateway that still seals with the old key. Nothing is remembered between runs: a record under
  * the first key is done, which makes stopping and starting again safe at any point.
  */
@@ -160,7 +160,13 @@ async function tryRewrap(deps: RewrapDeps, key: Key, tally: Tally): Promise<void
     }
     // Left under its key until the replace has said otherwise: after a timeout nobody knows.
     use.records++;
-    const replaced = await engine.replace(key, found.bytes, next, deadlineMs);
+    const condition = { expected: found.bytes };
+    const { done: replaced } = await engine.write(key, next, {
+      ttlMs: 'keep',
+      condition,
+      ack: 0,
+      deadlineMs,
+    });
     if (!replaced && attempt === ATTEMPTS_MAX) {
       tally.contended++;
       return;

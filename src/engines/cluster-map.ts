@@ -9,6 +9,7 @@
  *
  * Only the addresses of such a view are ever connected to, and the seeds that the settings name.
  */
+import type { Arc } from '../core/ports';
 import { nameOfAddress, type NodeAddress } from '../redis/client';
 import {
   askForView,
@@ -82,6 +83,16 @@ export class ClusterMap {
   /** undefined: nobody is known to own the slot. */
   ownerOf(slot: Slot): Shard | undefined {
     return this.#tracked[this.#owners[slot] ?? -1]?.shard;
+  }
+
+  /** The runs of slots that have one owner, or none. */
+  arcs(): readonly Arc[] {
+    const arcs: Arc[] = [];
+    this.#owners.forEach((owner, slot) => {
+      if (owner === this.#owners[slot + 1]) return;
+      arcs.push({ lastPoint: slot, shard: this.#tracked[owner]?.shard.name });
+    });
+    return arcs;
   }
 
   /**

@@ -14,10 +14,13 @@ import type { CacheError } from '../core/errors';
 import { keyFromBytes } from '../core/key';
 import type {
   Change,
+  ChangeOptions,
+  Effect,
   Engine,
   Found,
   Location,
   Log,
+  Placement,
   ReadOptions,
   RemoveOptions,
   ShardStatus,
@@ -25,7 +28,7 @@ import type {
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
-import { deleteKey, replaceValue, setValue, type RedisChange } from '../redis/commands';
+import { deleteKey, setValue, type RedisChange } from '../redis/commands';
 import {
   isNodeTrouble,
   NotDone,
@@ -37,7 +40,7 @@ import {
 import { ClusterMap, type ClusterMapOptions } from './cluster-map';
 import { HOLD_MS } from './master-wait';
 import type { Shard } from './shard';
-import { pointOfSlot, slotOf, type Slot } from './slot-map';
+import { pointOfSlot, slotOf, SLOTS, type Slot } from './slot-map';
 
 export type ClusterOptions = Omit<ClusterMapOptions, 'isCluster'>;
 
@@ -94,11 +97,7 @@ class ClusterEngine implements Engine {
   }
 
   remove(key: Key, options: RemoveOptions): Promise<Change> {
-    return this.#change(deleteKey(key), options);
-  }
-
-  async replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean> {
-    return (await this.#change(replaceValue(key, expected, next), { ack: 0, deadlineMs })).done;
+    return this.#change(deleteKey(key, options.condition), options);
   }
 
   /** Shards to which slots come meanwhile are walked again; a key of a slot that is still on its way may be missed. */
@@ -123,6 +122,10 @@ class ClusterEngine implements Engine {
     }));
   }
 
+  placement(): Placement {
+    return { size: SLOTS, arcs: this.#map.arcs() };
+  }
+
   ready(): boolean {
     return this.#map.shards.some((shard) => shard.usable());
   }
@@ -137,7 +140,7 @@ class ClusterEngine implements Engine {
     return Promise.resolve();
   }
 
-  #change(change: RedisChange<boolean>, options: RemoveOptions): Promise<Change> {
+  #change(change: RedisChange<Effect>, options: ChangeOptions): Promise<Change> {
     const slot = slotOf(change.key);
     return this.#route(slot, { isRead: false, ...options }, async (shard, isAsking) => {
       const done = await shard.change(change, options, isAsking);

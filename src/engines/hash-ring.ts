@@ -19,6 +19,7 @@ export type RingHash = 'ketama' | 'twemproxy';
 
 /** A position on the ring, 0 to 2³² − 1. */
 export type Point = number;
+export const RING_POINTS = 2 ** 32;
 
 /** What hashring has but its types leave out. */
 interface Inner {
@@ -67,6 +68,14 @@ export class HashRing {
   /** The index of the name that owns the point. */
   ownerOf(point: Point): number {
     return this.#owners[this.#inner.find(point)] ?? 0;
+  }
+
+  /** What each of the ring's points owns, in their order: from behind the one before it up to itself. */
+  arcs(): { readonly lastPoint: Point; readonly owner: number }[] {
+    return this.#inner.ring.map(({ value }, position) => ({
+      lastPoint: value,
+      owner: this.#owners[position] ?? 0,
+    }));
   }
 
   /**

@@ -91,24 +91,20 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
     write: (key, bytes, { ttlMs, condition, ack, session, deadlineMs }) =>
       answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
-        if (condition !== undefined && (condition === 'XX') !== (peek(key, nowMs) !== undefined))
-          return { done: false, session };
-        put(key, bytes, ttlMs === 0 ? Infinity : nowMs + ttlMs);
-        return { done: true, session };
+        const entry = peek(key, nowMs);
+        const existed = entry !== undefined;
+        if (!isMet(condition, entry)) return { done: false, existed, session };
+        if (ttlMs === 'keep') put(key, bytes, entry?.expiresAtMs ?? Infinity);
+        else put(key, bytes, ttlMs === 0 ? Infinity : nowMs + ttlMs);
+        return { done: true, existed, session };
       }),
 
-    remove: (key, { ack, session, deadlineMs }) =>
+    remove: (key, { condition, ack, session, deadlineMs }) =>
       answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
-        return { done: peek(key, nowMs) !== undefined && entries.delete(key), session };
-      }),
-
-    replace: (key, expected, next, deadlineMs) =>
-      answer(deadlineMs, (nowMs) => {
         const entry = peek(key, nowMs);
-        if (entry === undefined || !entry.bytes.equals(expected)) return false;
-        put(key, next, entry.expiresAtMs);
-        return true;
+        const existed = entry !== undefined;
+        return { done: existed && isMet(condition, entry) && entries.delete(key), existed, session };
       }),
 
     async *scan() {
@@ -130,6 +126,8 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
         return { hash: undefined, shard: NAME, node: NAME, remainingMs };
       }),
 
+    placement: () => undefined,
+
     ready: () => !closed,
 
     status: () => [
@@ -142,6 +140,7 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
             healthy: !closed,
             linkUp: undefined,
             lagBytes: undefined,
+            inFlight: undefined,
             announces: undefined,
           },
         ],
@@ -154,6 +153,12 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
       return Promise.resolve();
     },
   };
+}
+
+function isMet(condition: WriteOptions['condition'], entry: Entry | undefined): boolean {
+  if (condition === undefined) return true;
+  if (typeof condition === 'string') return (condition === 'XX') === (entry !== undefined);
+  return entry?.bytes.equals(condition.expected) === true;
 }
 
 function sizeOf(key: Key, bytes: Buffer): number {

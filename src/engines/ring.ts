@@ -9,13 +9,14 @@ import type {
   Engine,
   Found,
   Location,
+  Placement,
   ReadOptions,
   RemoveOptions,
   ShardStatus,
   WriteOptions,
 } from '../core/ports';
 import type { ShardNodes } from '../redis/client';
-import { HashRing, type Point, type RingHash } from './hash-ring';
+import { HashRing, RING_POINTS, type Point, type RingHash } from './hash-ring';
 import { Shard, type ShardConfig, type ShardOptions } from './shard';
 
 export interface RingEngineOptions extends Omit<ShardOptions, 'isCluster'> {
@@ -75,10 +76,6 @@ export class RingEngine implements Engine {
     return this.#shardAt(this.#ring.pointOf(key)).remove(key, options);
   }
 
-  replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean> {
-    return this.#shardAt(this.#ring.pointOf(key)).replace(key, expected, next, deadlineMs);
-  }
-
   async *scan(): AsyncGenerator<readonly Key[]> {
     for (const shard of this.#shards) {
       for await (const page of shard.scan()) yield page.map(keyFromBytes);
@@ -94,6 +91,14 @@ export class RingEngine implements Engine {
       node: shard.nodeFor(key, point),
       remainingMs: await shard.life(key, deadlineMs),
     };
+  }
+
+  placement(): Placement {
+    const arcs = this.#ring.arcs().map(({ lastPoint, owner }) => ({
+      lastPoint,
+      shard: this.#shards[owner]?.name,
+    }));
+    return { size: RING_POINTS, arcs };
   }
 
   ready(): boolean {

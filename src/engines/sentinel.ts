@@ -78,10 +78,6 @@ class SentinelEngine extends RingEngine {
     return this.#change(options.deadlineMs, () => super.remove(key, options));
   }
 
-  override replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean> {
-    return this.#change(deadlineMs, () => super.replace(key, expected, next, deadlineMs));
-  }
-
   override locate(key: Key, deadlineMs: number): Promise<Location> {
     return this.#withKnowledge(deadlineMs, () => super.locate(key, deadlineMs));
   }

@@ -7,6 +7,8 @@ import type { Coherence } from '../coherence/coherence';
 import type { Key } from '../core/command';
 import type {
   Change,
+  ChangeOptions,
+  Effect,
   Found,
   Log,
   NodeStatus,
@@ -17,15 +19,7 @@ import type {
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import type { NodeAddress, ShardNodes } from '../redis/client';
-import {
-  asking,
-  deleteKey,
-  getLife,
-  replaceValue,
-  scanPage,
-  setValue,
-  type RedisChange,
-} from '../redis/commands';
+import { asking, deleteKey, getLife, scanPage, setValue, type RedisChange } from '../redis/commands';
 import type { Point } from './hash-ring';
 import type { Member } from './member';
 import { SessionPositions, type WhoseHistory } from './session-positions';
@@ -130,16 +124,11 @@ export class Shard {
   }
 
   remove(key: Key, options: RemoveOptions): Promise<Change> {
-    return this.change(deleteKey(key), options);
-  }
-
-  async replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean> {
-    const change = replaceValue(key, expected, next);
-    return (await this.change(change, { ack: 0, deadlineMs })).done;
+    return this.change(deleteKey(key, options.condition), options);
   }
 
   /** `isAsking`: the key's slot is on its way here. @throws Redirected in a cluster, when the key is elsewhere */
-  change(change: RedisChange<boolean>, options: RemoveOptions, isAsking = false): Promise<Change> {
+  change(change: RedisChange<Effect>, options: ChangeOptions, isAsking = false): Promise<Change> {
     return this.#writer.change(change, options, isAsking);
   }
 
@@ -224,6 +213,7 @@ export class Shard {
         linkUp: isMaster ? undefined : state?.linkUp,
         // Both sides are asked at their own time, so the younger answer of a replica may be ahead.
         lagBytes: !isMaster && isComparable ? Math.max(0, masterState.offset - state.offset) : undefined,
+        inFlight: member.node.inFlight,
         announces:
           this.#coherence.kind === 'none'
             ? undefined

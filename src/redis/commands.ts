@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import { keyArgument } from '../core/key';
+import type { Effect, Expected, WriteOptions } from '../core/ports';
 import { parseReplication, type Replication } from './replication';
 
 /** Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never throws. */
@@ -98,7 +99,7 @@ function lifeOf(pttl: number): number | undefined {
 /** A command that changes a key, as words, so that it can be sent alone or as a part of a transaction. */
 export interface RedisChange<T> {
   readonly key: Key;
-  readonly words: readonly [string, ...(string | number | Buffer)[]];
+  readonly words: Readonly<Words>;
   /** The meaning of the reply. */
   readonly parse: (reply: unknown) => T;
 }
@@ -145,33 +146,58 @@ function withoutPreamble(thrown: unknown): unknown {
   return thrown;
 }
 
-/** `ttlMs` 0: no expiry, and one that the key had is cleared. False: the condition was not met. */
+type Words = [string, ...(string | number | Buffer)[]];
+
+const NOT_DONE: Effect = { done: false, existed: undefined };
+const DONE: Effect = { done: true, existed: undefined };
+const CREATED: Effect = { done: true, existed: false };
+const REPLACED: Effect = { done: true, existed: true };
+
+/** Whether the key was there tells only who looks in the same step. */
+const SET_AND_TELL_SCRIPT = `
+local existed = redis.call('EXISTS', KEYS[1])
+redis.call('SET', KEYS[1], unpack(ARGV))
+return existed`;
+
+/** Compare and set on the stored bytes. */
+const SET_EXPECTED_SCRIPT = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], unpack(ARGV, 2))
+return 1`;
+
+const DELETE_EXPECTED_SCRIPT = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`;
+
+/** `ttlMs` 0: no expiry, and one that the key had is cleared. Not done: the condition was not met. */
 export function setValue(
   key: Key,
   bytes: Buffer,
-  options: { readonly ttlMs: number; readonly condition: 'NX' | 'XX' | undefined },
-): RedisChange<boolean> {
-  const words: [string, ...(string | number | Buffer)[]] = ['SET', keyArgument(key), bytes];
-  if (options.ttlMs > 0) words.push('PX', options.ttlMs);
-  if (options.condition !== undefined) words.push(options.condition);
-  return { key, words, parse: (reply) => reply === 'OK' };
+  { ttlMs, condition, tellsExisted = false }: Pick<WriteOptions, 'ttlMs' | 'condition' | 'tellsExisted'>,
+): RedisChange<Effect> {
+  const name = keyArgument(key);
+  const args: (string | number | Buffer)[] = [bytes];
+  if (ttlMs === 'keep') args.push('KEEPTTL');
+  else if (ttlMs > 0) args.push('PX', ttlMs);
+  if (typeof condition === 'object') {
+    const words: Words = ['EVAL', SET_EXPECTED_SCRIPT, 1, name, condition.expected, ...args];
+    return { key, words, parse: (reply) => (reply === 1 ? REPLACED : NOT_DONE) };
+  }
+  if (condition === undefined && tellsExisted) {
+    const words: Words = ['EVAL', SET_AND_TELL_SCRIPT, 1, name, ...args];
+    return { key, words, parse: (reply) => (reply === 1 ? REPLACED : CREATED) };
+  }
+  if (condition !== undefined) args.push(condition);
+  const done = condition === undefined ? DONE : condition === 'NX' ? CREATED : REPLACED;
+  return { key, words: ['SET', name, ...args], parse: (reply) => (reply === 'OK' ? done : NOT_DONE) };
 }
 
-/** False: there was nothing. */
-export function deleteKey(key: Key): RedisChange<boolean> {
-  return { key, words: ['DEL', keyArgument(key)], parse: (reply) => reply === 1 };
-}
-
-/** Compare and set on the stored bytes; the key keeps its expiry. */
-const REPLACE_VALUE_SCRIPT = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-return 1`;
-
-/** False: something else than `expected` is there. */
-export function replaceValue(key: Key, expected: Buffer, next: Buffer): RedisChange<boolean> {
-  const words = ['EVAL', REPLACE_VALUE_SCRIPT, 1, keyArgument(key), expected, next] as const;
-  return { key, words, parse: (reply) => reply === 1 };
+/** Not done: there was nothing, or something else than was expected. */
+export function deleteKey(key: Key, condition?: Expected): RedisChange<Effect> {
+  const name = keyArgument(key);
+  const words: Words =
+    condition === undefined ? ['DEL', name] : ['EVAL', DELETE_EXPECTED_SCRIPT, 1, name, condition.expected];
+  return { key, words, parse: (reply) => (reply === 1 ? REPLACED : NOT_DONE) };
 }
 
 /** A page of a walk over all keys; '0' begins one, and a returned '0' ends it. */

@@ -59,6 +59,7 @@ export class RedisNode {
   /** The probe under way, if any: never more than one, so a frozen node collects no queue of them. */
   #probe: Promise<void> | undefined;
   /** The commands that leave together at the end of this turn. */
+  #inFlight = 0;
   #departures: Departure[] = [];
   /** The answer to the ROLE that leaves behind them, if any of them wants it. */
   #offsetBehind: Promise<number> | undefined;
@@ -105,6 +106,11 @@ export class RedisNode {
   tick(): Promise<void> {
     this.#watchHandshake();
     return this.probe();
+  }
+
+  /** Commands whose callers still wait for an answer. */
+  get inFlight(): number {
+    return this.#inFlight;
   }
 
   /** What the server said last on the present connection; undefined before that. */
@@ -195,20 +201,25 @@ export class RedisNode {
   async #await<T>(answer: Promise<T>, deadlineMs: number, silenceMs: number): Promise<T> {
     const askedAtMs = this.#clock.now();
     let heardBytes = this.#heardBytes();
-    for (;;) {
-      const leftMs = deadlineMs - this.#clock.now();
-      try {
-        return await withDeadline(answer, Math.min(leftMs, silenceMs), timedOut);
-      } catch (thrown) {
-        if (!(thrown instanceof CacheError) || thrown.code !== 'timeout') throw translateRedisError(thrown);
-        const nowMs = this.#clock.now();
-        const heard = this.#heardBytes();
-        const isSilent = heard === heardBytes;
-        // A large value on its way, this one or one before it in line, is no silence.
-        if (isSilent && nowMs - askedAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
-        if (isSilent || nowMs >= deadlineMs) throw thrown;
-        heardBytes = heard;
+    this.#inFlight += 1;
+    try {
+      for (;;) {
+        const leftMs = deadlineMs - this.#clock.now();
+        try {
+          return await withDeadline(answer, Math.min(leftMs, silenceMs), timedOut);
+        } catch (thrown) {
+          if (!(thrown instanceof CacheError) || thrown.code !== 'timeout') throw translateRedisError(thrown);
+          const nowMs = this.#clock.now();
+          const heard = this.#heardBytes();
+          const isSilent = heard === heardBytes;
+          // A large value on its way, this one or one before it in line, is no silence.
+          if (isSilent && nowMs - askedAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
+          if (isSilent || nowMs >= deadlineMs) throw thrown;
+          heardBytes = heard;
+        }
       }
+    } finally {
+      this.#inFlight -= 1;
     }
   }
 

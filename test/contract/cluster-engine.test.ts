@@ -76,6 +76,16 @@ describe('cluster', () => {
     expect(random.map((bytes) => slotOf(keyFromBytes(Buffer.from(bytes, 'latin1'))))).toEqual(expected);
   });
 
+  it('its arcs are the runs of slots as the cluster has them', async () => {
+    const placement = store.engine.placement()!;
+    expect(placement.size).toBe(16_384);
+    expect(placement.arcs.at(-1)?.lastPoint).toBe(16_383);
+    const ranges = (await masters[0]!.client.cluster('SLOTS')) as [number, number, ...unknown[]][];
+    expect(placement.arcs.map(({ lastPoint }) => lastPoint)).toEqual(
+      ranges.map(([, last]) => last).sort((a, b) => a - b),
+    );
+  });
+
   it('hash tags keep keys together', async () => {
     const shards = new Set<string>();
     for (let n = 0; n < 20; n += 1) {

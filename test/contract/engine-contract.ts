@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { keyFromBytes, keyFromText } from '../../src/core/key';
-import type { Engine, Found, WriteOptions } from '../../src/core/ports';
+import type { Change, Engine, Found, WriteOptions } from '../../src/core/ports';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 
@@ -53,17 +53,28 @@ export class EngineUnderTest {
   }
 
   async write(key: Key, value: string | Buffer, options: Partial<WriteOptions> = {}): Promise<boolean> {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-    const usual = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: this.deadline() } as const;
-    return (await this.engine.write(key, bytes, { ...usual, ...options })).done;
+    return (await this.change(key, value, options)).done;
   }
 
-  async remove(key: Key): Promise<boolean> {
-    return (await this.engine.remove(key, { ack: 0, deadlineMs: this.deadline() })).done;
+  /** What became of a write that wants to know whether a value was there. */
+  tellingWrite(key: Key, value: string, options: Partial<WriteOptions> = {}): Promise<Change> {
+    return this.change(key, value, { tellsExisted: true, ...options });
+  }
+
+  private change(key: Key, value: string | Buffer, options: Partial<WriteOptions>): Promise<Change> {
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+    const usual = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: this.deadline() } as const;
+    return this.engine.write(key, bytes, { ...usual, ...options });
+  }
+
+  /** `expected`: only in place of this value. */
+  async remove(key: Key, expected?: string | Buffer): Promise<boolean> {
+    const condition = expected === undefined ? undefined : { expected: Buffer.from(expected) };
+    return (await this.engine.remove(key, { condition, ack: 0, deadlineMs: this.deadline() })).done;
   }
 
   replace(key: Key, expected: string, next: string): Promise<boolean> {
-    return this.engine.replace(key, Buffer.from(expected), Buffer.from(next), this.deadline());
+    return this.write(key, next, { ttlMs: 'keep', condition: { expected: Buffer.from(expected) } });
   }
 
   async scan(): Promise<Key[]> {
@@ -205,6 +216,90 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
         const all = Array.from({ length: 20 }, (_, n) => store.replace(key, 'value', `next ${n}`));
         expect((await Promise.all(all)).filter(Boolean)).toHaveLength(1);
       });
+
+      it('a removal of an expected value removes that value and no other', async () => {
+        expect(await store.remove(key, '')).toBe(false);
+        await store.write(key, 'value');
+        expect(await store.remove(key, 'other')).toBe(false);
+        expect(await store.remove(key, 'value and more')).toBe(false);
+        expect(await store.text(key)).toBe('value');
+        expect(await store.remove(key, 'value')).toBe(true);
+        expect(await store.read(key)).toBeUndefined();
+        expect(await store.remove(key, 'value')).toBe(false);
+      });
+
+      it.each(VALUES)('%s is expected byte by byte', async (_name, value) => {
+        await store.write(key, Buffer.from(value));
+        expect(await store.remove(key, Buffer.concat([value, Buffer.of(0)]))).toBe(false);
+        expect(await store.write(key, value, { condition: { expected: value } })).toBe(true);
+        expect(await store.remove(key, value)).toBe(true);
+      });
+
+      it('of 20 removals at once of one expected value exactly one succeeds', async () => {
+        await store.write(key, 'value');
+        const all = Array.from({ length: 20 }, () => store.remove(key, 'value'));
+        expect((await Promise.all(all)).filter(Boolean)).toHaveLength(1);
+      });
+
+      it('of 20 replacements and removals at once of one expected value exactly one succeeds', async () => {
+        await store.write(key, 'value');
+        const all = Array.from({ length: 20 }, (_, n) =>
+          n % 2 === 0 ? store.remove(key, 'value') : store.replace(key, 'value', `next ${n}`),
+        );
+        const made = await Promise.all(all);
+        expect(made.filter(Boolean)).toHaveLength(1);
+        const winner = made.indexOf(true);
+        expect(await store.text(key)).toBe(winner % 2 === 0 ? undefined : `next ${winner}`);
+      });
+
+      it('a replacement may give a life of its own', async () => {
+        await store.write(key, 'value');
+        const condition = { expected: Buffer.from('value') };
+        expect(await store.write(key, 'next', { condition, ttlMs: 60_000 })).toBe(true);
+        expect((await store.read(key))?.remainingMs).toBeLessThanOrEqual(60_000);
+        expect(
+          await store.write(key, 'last', { condition: { expected: Buffer.from('next') }, ttlMs: 0 }),
+        ).toBe(true);
+        expect((await store.read(key))?.remainingMs).toBe(Infinity);
+      });
+    });
+
+    describe('a write that is asked whether a value was there', () => {
+      const created = { done: true, existed: false };
+      const replaced = { done: true, existed: true };
+
+      it('says so as it is, and writes as any other', async () => {
+        expect(await store.tellingWrite(key, 'first')).toMatchObject(created);
+        expect(await store.tellingWrite(key, 'second', { ttlMs: 60_000 })).toMatchObject(replaced);
+        expect(await store.text(key)).toBe('second');
+        expect((await store.read(key))?.remainingMs).toBeLessThanOrEqual(60_000);
+        expect(await store.tellingWrite(key, '')).toMatchObject(replaced);
+        expect(await store.read(key)).toMatchObject({ bytes: Buffer.alloc(0), remainingMs: Infinity });
+        expect(await store.tellingWrite(key, 'fourth')).toMatchObject(replaced);
+        await store.remove(key);
+        expect(await store.tellingWrite(key, 'fifth')).toMatchObject(created);
+      });
+
+      it('says so under each condition', async () => {
+        expect(await store.tellingWrite(key, 'v1', { condition: 'XX' })).toMatchObject({ done: false });
+        expect(await store.tellingWrite(key, 'v1', { condition: 'NX' })).toMatchObject(created);
+        expect(await store.tellingWrite(key, 'v2', { condition: 'NX' })).toMatchObject({ done: false });
+        expect(await store.tellingWrite(key, 'v2', { condition: 'XX' })).toMatchObject(replaced);
+        const condition = { expected: Buffer.from('v2') };
+        expect(await store.tellingWrite(key, 'v3', { condition })).toMatchObject(replaced);
+        expect(await store.text(key)).toBe('v3');
+      });
+
+      it('has created where the value before has expired', async () => {
+        await store.write(key, 'value', { ttlMs: 30 });
+        await eventually(async () => (await store.read(key, { strong: true })) === undefined);
+        expect(await store.tellingWrite(key, 'next')).toMatchObject(created);
+      });
+
+      it('of 20 at once exactly one has created', async () => {
+        const all = Array.from({ length: 20 }, (_, n) => store.tellingWrite(key, `value ${n}`));
+        expect((await Promise.all(all)).filter(({ existed }) => existed === false)).toHaveLength(1);
+      });
     });
 
     describe('expiry', () => {
@@ -235,6 +330,7 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
         await eventually(async () => (await store.read(key)) === undefined);
         expect(await store.read(key, { strong: true })).toBeUndefined();
         expect(await store.remove(key)).toBe(false);
+        expect(await store.remove(key, 'value')).toBe(false);
         expect(await store.replace(key, 'value', 'next')).toBe(false);
         expect(await store.write(key, 'value', { condition: 'XX' })).toBe(false);
         expect(await store.write(key, 'value', { condition: 'NX' })).toBe(true);
@@ -317,7 +413,9 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
           store.engine.read(key, { consistency: 'strong', withLife: false, deadlineMs }),
           store.write(key, 'late', { deadlineMs }),
           store.engine.remove(key, { ack: 0, deadlineMs }),
-          store.engine.replace(key, Buffer.from('value'), Buffer.from('late'), deadlineMs),
+          store.engine.remove(key, { condition: { expected: Buffer.from('value') }, ack: 0, deadlineMs }),
+          store.tellingWrite(key, 'late', { deadlineMs }),
+          store.write(key, 'late', { condition: { expected: Buffer.from('value') }, deadlineMs }),
           store.engine.locate(key, deadlineMs),
         ];
         for (const outcome of await Promise.allSettled(late)) expect(codeOf(outcome)).toBe('timeout');
@@ -334,6 +432,30 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
         expect(location.remainingMs).toBeGreaterThan(50_000);
         const shard = store.engine.status().find(({ name: shardName }) => shardName === location.shard);
         expect(shard?.nodes.map(({ address }) => address)).toContain(location.node);
+      });
+
+      it('its arcs cover a circle, once, and each key lies in an arc of its shard', async () => {
+        const placement = store.engine.placement();
+        if (placement === undefined) {
+          expect((await store.engine.locate(key, store.deadline())).hash).toBeUndefined();
+          return;
+        }
+        const { size, arcs } = placement;
+        const ends = arcs.map(({ lastPoint }) => lastPoint);
+        expect(ends).toEqual([...ends].sort((a, b) => a - b));
+        expect(ends.every((end) => Number.isSafeInteger(end) && end >= 0 && end < size)).toBe(true);
+        const shards = new Set(store.engine.status().map(({ name: shardName }) => shardName));
+        expect(new Set(arcs.map(({ shard }) => shard))).toEqual(shards);
+        const names = Array.from({ length: 500 }, (_, n) => keyFromText(`placed ${n}`));
+        const locations = await Promise.all(
+          names.map((placed) => store.engine.locate(placed, store.deadline())),
+        );
+        for (const { hash = -1, shard } of locations) {
+          expect(hash).toBeGreaterThanOrEqual(0);
+          expect(hash).toBeLessThan(size);
+          // What lies behind the last of them belongs to the first: it is a circle.
+          expect((arcs.find(({ lastPoint }) => hash <= lastPoint) ?? arcs[0])?.shard).toBe(shard);
+        }
       });
 
       it('each shard has one master, all nodes are healthy, and only replicas have a link and a lag', () => {

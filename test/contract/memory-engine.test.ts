@@ -11,6 +11,7 @@ describeEngineContract('memory', () => Promise.resolve(openMemory({ bytesMax, cl
 it('memory: has one shard of one node, a master, and no ring', async () => {
   const engine = openMemory({ bytesMax, clock });
   expect(engine.kind).toBe('memory');
+  expect(engine.placement()).toBeUndefined();
   expect(engine.status()).toEqual([
     {
       name: 'memory',

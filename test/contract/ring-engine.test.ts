@@ -1,4 +1,5 @@
 /** The engine contract on the ring over real Redis servers, and what the ring promises by itself. */
+import type { CoherenceKind } from '../../src/coherence/coherence';
 import { keyFromText } from '../../src/core/key';
 import type { Engine } from '../../src/core/ports';
 import { openRing } from '../../src/engines/ring';
@@ -19,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all(processes.map((shard) => shard.stop())));
 
 /** A ring over the first `count` shards, all of them empty. */
-async function openEmptyRing(count: number): Promise<Engine> {
+async function openEmptyRing(count: number, kind?: CoherenceKind): Promise<Engine> {
   const shards = processes.slice(0, count);
   await Promise.all(
     shards.map(async (shard) => {
@@ -32,7 +33,7 @@ async function openEmptyRing(count: number): Promise<Engine> {
     hash: 'ketama',
     readFrom: 'replica',
     storedBytesMax: STORED_BYTES_MAX,
-    coherence: createTestCoherence(),
+    coherence: createTestCoherence(kind),
     clock,
     log: createRecordingLog(),
   });
@@ -40,6 +41,7 @@ async function openEmptyRing(count: number): Promise<Engine> {
 
 describeEngineContract('ring of one shard', () => openEmptyRing(1));
 describeEngineContract('ring of three shards', () => openEmptyRing(3));
+describeEngineContract('ring of one shard, each change in a transaction', () => openEmptyRing(1, 'pubsub'));
 
 describe('ring', () => {
   let store: EngineUnderTest;
@@ -74,14 +76,21 @@ describe('ring', () => {
         const read = store.engine.read(key, { consistency, withLife, deadlineMs: store.deadline() });
         await expect(read).rejects.toMatchObject({ name: 'CacheError', code: 'corrupt_value' });
       }
-      const replaced = store.replace(key, 'value', 'next');
-      await expect(replaced).rejects.toMatchObject({ name: 'CacheError', code: 'corrupt_value' });
+      for (const change of [store.replace(key, 'value', 'next'), store.remove(key, 'value')]) {
+        await expect(change).rejects.toMatchObject({ name: 'CacheError', code: 'corrupt_value' });
+      }
     },
   );
 
   it('something that is no string is replaced by a write', async () => {
     await (await masterOf(key)).rpush('key', 'element');
     expect(await store.write(key, 'value')).toBe(true);
+    expect(await store.text(key)).toBe('value');
+  });
+
+  it('something that is no string is replaced by a write that tells, and was there', async () => {
+    await (await masterOf(key)).rpush('key', 'element');
+    expect(await store.tellingWrite(key, 'value')).toMatchObject({ done: true, existed: true });
     expect(await store.text(key)).toBe('value');
   });
 
@@ -95,8 +104,16 @@ describe('ring', () => {
     expect(await store.write(key, 'value', { ack })).toBe(true);
     const { shard } = await store.engine.locate(key, store.deadline());
     const { replicas } = processes.find(({ name }) => name === shard)!;
-    const held = await Promise.all(replicas.map(({ client }) => client.get('key')));
-    expect(held.filter((value) => value === 'value').length).toBeGreaterThanOrEqual(ack);
+    const expectHeld = async (expected: string): Promise<void> => {
+      const held = await Promise.all(replicas.map(({ client }) => client.get('key')));
+      expect(held.filter((value) => value === expected).length).toBeGreaterThanOrEqual(ack);
+    };
+    await expectHeld('value');
+    expect(await store.write(key, 'told', { ack, tellsExisted: true })).toBe(true);
+    await expectHeld('told');
+    const condition = { expected: Buffer.from('told') };
+    expect(await store.write(key, 'next', { ack, condition })).toBe(true);
+    await expectHeld('next');
     expect((await store.engine.remove(key, { ack, deadlineMs: store.deadline() })).done).toBe(true);
   });
 
@@ -130,7 +147,10 @@ describe('ring', () => {
     await master.config('SET', 'maxmemory-policy', 'noeviction');
     await master.config('SET', 'maxmemory', '1');
     try {
-      await expect(store.write(key, 'more')).rejects.toMatchObject({ code: 'out_of_memory' });
+      const condition = { expected: Buffer.from('value') };
+      for (const options of [{}, { tellsExisted: true }, { condition }]) {
+        await expect(store.write(key, 'more', options)).rejects.toMatchObject({ code: 'out_of_memory' });
+      }
       expect(await store.text(key)).toBe('value');
       expect((await store.read(key, { strong: true }))?.bytes.toString()).toBe('value');
     } finally {

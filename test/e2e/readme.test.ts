@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import request from 'supertest';
 import { eventually } from '../support/eventually';
 import { type CloneSettings, type FreshClone, makeFreshClone } from '../support/fresh-clone';
-import { readmeSession } from '../support/readme';
+import { type ReadmeBlock, readmeSession } from '../support/readme';
 import { startShard } from '../support/redis';
 
 const COPY_MS = 60_000;
@@ -25,6 +25,13 @@ const END_OF_BLOCK = '\x1e';
 
 const steps = readmeSession();
 
+/**
+ * Headings of what prints where values are at the moment: on a machine that stood still the near cache is closed for a
+ * while, so what comes out otherwise is tried again from the first block on.
+ */
+const SHOWN_SOON = ['Routes of earlier caches'];
+const SHOWN_WITHIN_MS = 20_000;
+
 /** By heading, what the blocks bring about whose output README.md does not print. */
 const EFFECTS: Readonly<Record<string, (output: string) => unknown>> = {
   // That it leaves a good token in the shell, the next block shows.
@@ -36,6 +43,13 @@ const EFFECTS: Readonly<Record<string, (output: string) => unknown>> = {
     expect(status.shards[0].nodes).toHaveLength(4);
     expect(ring).toMatchObject({ key: 'my_key', shard: status.shards[0].name, exists: false });
     expect([live, ready]).toEqual([{ status: 'live' }, { status: 'ready' }]);
+  },
+  'Watch it': (output) => {
+    expect(
+      output.match(/^ringcache_node_up\{shard="\S+",node="\S+",role="(?:master|replica)"\} 1$/gm),
+    ).toHaveLength(4);
+    expect(output).toMatch(/^ringcache_near_hits_total \d+$/m);
+    expect(output).toMatch(/^"latency":\{"bounds_ms":\[0\.25,.*"counts":\[\d+,.*\]\}$/m);
   },
   'Clients and their rights': (output) => {
     expect(output).toMatch(/^Client web is added.*\nrck_\S+\n/);
@@ -81,6 +95,20 @@ async function login(): Promise<string> {
   return body.access_token;
 }
 
+function checkShown(output: string, { language, text }: ReadmeBlock): void {
+  if (language === 'json') expect(JSON.parse(output)).toEqual(JSON.parse(text));
+  else expect(output.trimEnd()).toBe(text);
+}
+
+function isShown(output: string, shows: ReadmeBlock): boolean {
+  try {
+    checkShown(output, shows);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 describe('beside the running service', () => {
   let outputs: string[];
 
@@ -91,16 +119,27 @@ describe('beside the running service', () => {
   afterAll(() => clone.stop());
 
   const cases = steps.map((step, index) => ({ ...step, index, end: step.commands.split('\n').at(-1)! }));
-  it.each(cases)('$heading: … $end', async ({ index, heading, shows }) => {
-    const output = outputs[index]!;
-    if (shows !== undefined) {
-      expect(JSON.parse(output)).toEqual(JSON.parse(shows));
-      return;
-    }
-    const checkEffect = EFFECTS[heading];
-    if (checkEffect === undefined) throw new Error(`nothing here checks what this prints:\n${output}`);
-    await checkEffect(output);
-  });
+  it.each(cases)(
+    '$heading: … $end',
+    async ({ index, heading, shows }) => {
+      let output = outputs[index]!;
+      if (shows === undefined) {
+        const checkEffect = EFFECTS[heading];
+        if (checkEffect === undefined) throw new Error(`nothing here checks what this prints:\n${output}`);
+        await checkEffect(output);
+      } else if (SHOWN_SOON.includes(heading)) {
+        const again = steps.slice(0, index + 1).map(({ commands }) => commands);
+        await eventually(async () => {
+          if (isShown(output, shows)) return true;
+          output = (await paste(again)).at(-1)!;
+          return isShown(output, shows);
+        }, SHOWN_WITHIN_MS).catch(() => checkShown(output, shows));
+      } else {
+        checkShown(output, shows);
+      }
+    },
+    SHOWN_WITHIN_MS + PASTE_MS,
+  );
 
   it('the development certificate can be verified instead of accepted blindly', async () => {
     const verifying = steps.slice(0, 2).map(({ commands }) => {
@@ -108,7 +147,7 @@ describe('beside the running service', () => {
       return commands.replaceAll('curl -sk ', 'curl -s --cacert certs/cert.pem ');
     });
     const [, written] = await paste(verifying);
-    expect(JSON.parse(written!)).toEqual(JSON.parse(steps[1]!.shows!));
+    checkShown(written!, steps[1]!.shows!);
   });
 
   it(

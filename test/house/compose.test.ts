@@ -2,10 +2,15 @@
  * The container files. No container engine runs where the tests do, so what can be known without one is checked:
  * that the parts fit each other, and that no secret stands in them.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { parseMasters, parseNodes, parseSeeds, parseSentinels } from '../../src/config/nodes';
+import type { NodeStatus } from '../../src/core/ports';
+import { openMetrics } from '../../src/telemetry/metrics';
+import { createFakeClock } from '../support/fake-clock';
+import { parseExposition } from '../support/prometheus-text';
+import { readmeProse } from '../support/readme';
 
 const ROOT = path.join(__dirname, '../..');
 const composeText = readFileSync(path.join(ROOT, 'docker-compose.yml'), 'utf8');
@@ -20,6 +25,7 @@ interface ComposeService {
   env_file?: string;
   environment?: Record<string, unknown>;
   healthcheck?: { test: string };
+  restart?: string;
   depends_on?: Record<string, { condition: string }>;
   ports?: string[];
   volumes?: string[];
@@ -199,6 +205,248 @@ describe('docker-compose.yml with the profile cluster', () => {
     }
   });
 });
+
+describe('docker-compose.yml with the profile metrics', () => {
+  const services = servicesOf('metrics');
+  const { 'metrics-token': sidecar, prometheus, grafana } = services;
+  const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
+  const settings = parse(read('scripts/prometheus/prometheus.yml'));
+  const [scrape] = settings.scrape_configs;
+  const [, script, address, ca, serverName, tokenFile] = sidecar?.command ?? [];
+  /** Where a mounted volume, or a file of this tree, is in the container. */
+  const mounted = (service: ComposeService | undefined, source: string): string =>
+    service?.volumes?.find((volume) => volume.startsWith(`${source}:`))?.split(':')[1] ?? '';
+
+  it('has a sidecar, Prometheus and Grafana, with pinned images and ports for this machine only', () => {
+    expect(Object.keys(services).sort()).toEqual(['grafana', 'metrics-token', 'prometheus']);
+    expect(prometheus?.image).toMatch(/^prom\/prometheus:v\d+\.\d+\.\d+$/);
+    expect(grafana?.image).toMatch(/^grafana\/grafana:\d+\.\d+\.\d+$/);
+    for (const service of Object.values(services)) {
+      expect((service.ports ?? []).filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+    }
+  });
+
+  it('mounts files that are there, and nothing of this tree to be written to', () => {
+    const ours = Object.values(services).flatMap(({ volumes = [] }) =>
+      volumes.filter((volume) => volume.startsWith('./')),
+    );
+    expect(ours.length).toBeGreaterThan(5);
+    for (const volume of ours) {
+      const [source = '', , mode] = volume.split(':');
+      expect([volume, mode]).toEqual([volume, 'ro']);
+      // Made by scripts/certs.sh.
+      if (source !== './certs') expect([source, existsSync(path.join(ROOT, source))]).toEqual([source, true]);
+    }
+  });
+
+  it('runs the script that the image has, which keeps the token where Prometheus looks for it', () => {
+    expect(sidecar?.build).toEqual(ringcache?.build);
+    expect(dockerfile).toContain(`COPY ${script} ./${path.posix.dirname(String(script))}/`);
+    expect(read('scripts/Dockerfile.dockerignore').split('\n')).toContain(`!${script}`);
+    const folder = path.posix.dirname(String(tokenFile));
+    expect(mounted(sidecar, 'metrics-token')).toBe(`/app/${folder}`);
+    expect(sidecar?.healthcheck?.test).toBe(`test -s /app/${tokenFile}`);
+    const seen = `${mounted(prometheus, 'metrics-token')}/${path.posix.basename(String(tokenFile))}`;
+    expect(scrape.authorization).toEqual({ type: 'Bearer', credentials_file: seen });
+    expect(Object.keys(compose.volumes)).toEqual(
+      expect.arrayContaining(['metrics-token', 'prometheus-data']),
+    );
+    // Mode 0600: only the one who writes the file can read it, and a fresh volume takes over the folder's owner.
+    expect(sidecar?.user).toBe('65534:65534');
+    expect(prometheus?.user).toBe(sidecar?.user);
+    expect(dockerfile).toMatch(new RegExp(`^RUN install -d -o nobody -g nobody -m 700 ${folder}$`, 'm'));
+    for (const service of Object.values(services).filter(({ image }) => image !== undefined)) {
+      expect(service.volumes?.filter((volume) => volume.startsWith('metrics-token:'))).toEqual(
+        service === prometheus ? ['metrics-token:/run/ringcache:ro'] : [],
+      );
+    }
+  });
+
+  it('gives nobody but the sidecar a secret, and that one its API key only', () => {
+    expect(sidecar?.environment).toEqual({ API_KEY: '${METRICS_API_KEY:-${API_KEY:-}}' });
+    for (const service of Object.values(services)) expect(service.env_file).toBeUndefined();
+    expect([prometheus?.environment, grafana?.environment]).toEqual([undefined, undefined]);
+  });
+
+  it('asks the gateway over TLS that is verified, by the same name as the sidecar does', () => {
+    const { origin, host } = new URL(String(address));
+    expect(origin).toBe('https://ringcache:8000');
+    expect(scrape).toMatchObject({
+      scheme: 'https',
+      metrics_path: '/metrics',
+      static_configs: [{ targets: [host] }],
+      tls_config: { server_name: serverName },
+    });
+    expect(scrape.tls_config.insecure_skip_verify).toBeUndefined();
+    expect(scrape.tls_config.ca_file).toBe(
+      `${mounted(prometheus, './certs')}/${path.posix.basename(String(ca))}`,
+    );
+    expect(ca).toBe(ringcache?.environment?.['TLS_CERT_FILE']);
+  });
+
+  it('starts each after what it needs', () => {
+    expect(sidecar?.depends_on).toEqual({ ringcache: { condition: 'service_healthy' } });
+    expect(prometheus?.depends_on).toEqual({ 'metrics-token': { condition: 'service_healthy' } });
+    expect(Object.keys(grafana?.depends_on ?? {})).toEqual(['prometheus']);
+  });
+
+  it('shows Grafana where Prometheus and the dashboard are', () => {
+    const { datasources } = parse(read('scripts/grafana/provisioning/datasources/prometheus.yml'));
+    expect(datasources).toMatchObject([{ type: 'prometheus', url: 'http://prometheus:9090' }]);
+    const { providers } = parse(read('scripts/grafana/provisioning/dashboards/ringcache.yml'));
+    expect(mounted(grafana, './scripts/grafana/dashboards')).toBe(providers[0].options.path);
+    expect(mounted(grafana, './scripts/grafana/provisioning')).toBe('/etc/grafana/provisioning');
+    expect(read('scripts/grafana/grafana.ini')).toContain(`${providers[0].options.path}/ringcache.json`);
+    const uids = dashboards().flatMap(({ panels }) =>
+      panels.filter(({ type }) => type !== 'row').map(({ datasource }) => datasource?.uid),
+    );
+    expect(new Set(uids)).toEqual(new Set([datasources[0].uid]));
+  });
+
+  it('lays the panels out in rows, none over another', () => {
+    for (const { panels } of dashboards()) {
+      const rows = panels.filter(({ type }) => type === 'row').map(({ title }) => title);
+      expect(rows).toEqual(['Requests', 'Latency', 'Near cache', 'Nodes', 'Process']);
+      const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+        Array.from({ length: w * h }, (_, at) => `${x + (at % w)},${y + Math.floor(at / w)}`),
+      );
+      expect(new Set(cells).size).toBe(cells.length);
+      expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    }
+  });
+
+  it('asks, in each expression, for series that the gateway has, by labels that they have', async () => {
+    const labelsOf = await exposedLabels();
+    const expressions = [
+      ...dashboards().flatMap(({ panels }) =>
+        panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+      ),
+      ...alerts().map(({ expr }) => expr),
+    ];
+    expect(expressions.length).toBeGreaterThan(30);
+    for (const expression of expressions) {
+      const { names, labels } = takeApart(expression);
+      expect(names.length).toBeGreaterThan(0);
+      for (const name of names)
+        expect([expression, name, labelsOf.has(name)]).toEqual([expression, name, true]);
+      for (const label of labels) {
+        const known = names.some((name) => labelsOf.get(name)?.has(label));
+        expect([expression, label, known]).toEqual([expression, label, true]);
+      }
+    }
+  });
+
+  it('shows every series of ours in a panel', async () => {
+    const asked = new Set(
+      dashboards().flatMap(({ panels }) =>
+        panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => takeApart(expr).names)),
+      ),
+    );
+    const ours = [...(await exposedLabels()).keys()].filter((name) => name.startsWith('ringcache_'));
+    expect(ours.filter((name) => !asked.has(name) && !/_(sum|count)$/.test(name))).toEqual([]);
+  });
+
+  it('alerts on what README.md names, and on nothing else', () => {
+    expect(settings.rule_files).toEqual(['alerts.yml']);
+    expect(mounted(prometheus, './scripts/prometheus/alerts.yml')).toBe('/etc/prometheus/alerts.yml');
+    const told = readmeProse();
+    for (const { expr } of alerts()) expect(told).toContain(`\`${expr}\``);
+    const named = [...told.matchAll(/^\| .* \| `([^`]*\b(?:up|ringcache_\w+)\b[^`]*)` +\|$/gm)].map(
+      ([, expr]) => expr,
+    );
+    expect(named.sort()).toEqual(
+      alerts()
+        .map(({ expr }) => expr)
+        .sort(),
+    );
+  });
+});
+
+interface Dashboard {
+  readonly panels: readonly {
+    readonly id: number;
+    readonly type: string;
+    readonly title: string;
+    readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+    readonly datasource?: { readonly uid: string };
+    readonly targets?: readonly { readonly expr: string }[];
+  }[];
+}
+
+function dashboards(): Dashboard[] {
+  const folder = path.join(ROOT, 'scripts/grafana/dashboards');
+  return readdirSync(folder).map((file) => JSON.parse(readFileSync(path.join(folder, file), 'utf8')));
+}
+
+function alerts(): { readonly expr: string }[] {
+  const { groups } = parse(readFileSync(path.join(ROOT, 'scripts/prometheus/alerts.yml'), 'utf8'));
+  return groups.flatMap(({ rules }: { rules: { expr: string }[] }) => rules);
+}
+
+/** Every series that a gateway exposes once each thing has happened, with the labels it has there. */
+async function exposedLabels(): Promise<Map<string, Set<string>>> {
+  const node: NodeStatus = {
+    address: 'redis:6379',
+    role: 'replica',
+    healthy: true,
+    linkUp: true,
+    lagBytes: 0,
+    inFlight: 0,
+    announces: true,
+  };
+  const near = { enabled: true, entries: 0, bytes: 0, entriesMax: 0, bytesMax: 0, ttlSeconds: 0 };
+  const metrics = openMetrics({
+    clock: createFakeClock(),
+    engine: { status: () => [{ name: 'main', nodes: [node] }] },
+    near: { status: () => ({ ...near, hits: 0, misses: 0, evictions: 0 }) },
+  });
+  const observer = metrics.observerFor('http');
+  observer.commands('READ', 'SUCCESS', 1);
+  observer.request({
+    ...{
+      requestId: '',
+      route: '',
+      client: undefined,
+      address: undefined,
+      commands: undefined,
+      cause: undefined,
+    },
+    ...{ command: 'READ', outcome: 'SUCCESS', source: undefined, status: 200, durationMs: 1 },
+  });
+  const { series, types } = parseExposition(await metrics.exposition());
+  metrics.close();
+  // What Prometheus itself adds to each series, and its own series of each target.
+  const added = ['instance', 'job'];
+  const labels = new Map([['up', new Set(added)]]);
+  // A kind of garbage collection has its series when it has happened.
+  if (types.has('nodejs_gc_duration_seconds')) {
+    labels.set('nodejs_gc_duration_seconds_sum', new Set([...added, 'kind']));
+  }
+  for (const each of series) {
+    const known = labels.get(each.name) ?? new Set(added);
+    for (const label of Object.keys(each.labels)) known.add(label);
+    labels.set(each.name, known);
+  }
+  return labels;
+}
+
+/** The series that a PromQL expression asks for, and the labels that it names. */
+function takeApart(expression: string): { names: string[]; labels: string[] } {
+  const labels: string[] = [];
+  const bare = expression
+    .replace(/\[[^\]]*\]/g, '')
+    .replace(/\{([^}]*)\}/g, (_, matchers: string) => {
+      labels.push(...[...matchers.matchAll(/(\w+) *(?:=~|!~|!=|=)/g)].map(([, label = '']) => label));
+      return '';
+    })
+    .replace(/\b(?:by|without) *\(([^)]*)\)/g, (_, list: string) => {
+      labels.push(...list.split(',').map((label) => label.trim()));
+      return '';
+    });
+  const words = bare.match(/[a-zA-Z_:][\w:]*(?! *\()\b/g) ?? [];
+  const functions = [...bare.matchAll(/([a-zA-Z_]\w*) *\(/g)].map(([, name]) => name);
+  return { names: words.filter((word) => !/^e\d+$/.test(word) && !functions.includes(word)), labels };
+}
 
 describe('scripts/Dockerfile', () => {
   const stages = dockerfile.split(/^(?=FROM )/m).slice(1);

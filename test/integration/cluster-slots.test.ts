@@ -96,9 +96,13 @@ describe('in the middle of a move', () => {
       expect(await store.replace(key, 'new', 'newer')).toBe(true);
       expect(await store.text(key)).toBe('newer');
       expect(await store.write(key, 'never', { condition: 'NX' })).toBe(false);
+      expect(await store.tellingWrite(key, 'newer')).toMatchObject({ done: true, existed: true });
     }
     for (const key of keys.slice(8)) {
       expect(await store.remove(key)).toBe(true);
+      expect(await store.tellingWrite(key, 'again')).toMatchObject({ done: true, existed: false });
+      expect(await store.remove(key, 'other')).toBe(false);
+      expect(await store.remove(key, 'again')).toBe(true);
       expect(await store.read(key)).toBeUndefined();
       expect(await store.remove(key)).toBe(false);
     }

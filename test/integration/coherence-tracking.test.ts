@@ -118,13 +118,13 @@ it("R6: after one's own change a foreign one is announced as before, and so is o
   await seen(['theirs', 'theirs']);
   await a.warm('k');
   // By the gateway's own connection, and past its core, which forgets what it changes by itself.
-  const replaced = a.engine.replace(
-    'k' as Key,
-    Buffer.from('theirs'),
-    Buffer.from('ours'),
-    performance.now() + 2000,
-  );
-  expect(await replaced).toBe(true);
+  const replaced = a.engine.write('k' as Key, Buffer.from('ours'), {
+    ttlMs: 'keep',
+    condition: { expected: Buffer.from('theirs') },
+    ack: 0,
+    deadlineMs: performance.now() + 2000,
+  });
+  expect(await replaced).toMatchObject({ done: true });
   await eventually(() => !a.holds('k'));
   await seen(['ours', 'ours']);
 });

@@ -6,6 +6,7 @@ import { Budget } from '../../src/doors/http/budget';
 import { Exchange } from '../../src/doors/http/exchange';
 import { readBody } from '../../src/doors/http/read-body';
 import { systemClock } from '../../src/lib/clock';
+import { silentObserver } from '../support/observer';
 import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
 
@@ -19,7 +20,7 @@ let isSilent = false;
 let isGone = false;
 const server: Server = createServer((request, response) => {
   const exchange = new Exchange(
-    { clock: systemClock, log, bodies, inFlight: new Budget(1) },
+    { clock: systemClock, log, observer: silentObserver, bodies, inFlight: new Budget(1) },
     request as Request,
     response as Response,
     'test',

@@ -3,6 +3,7 @@ import request from 'supertest';
 import type { CacheService } from '../../src/core/cache';
 import type { Key, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
+import { aroundCache } from '../support/around-cache';
 import { openHttpDoor, type HttpDoor } from '../support/http-door';
 
 let door: HttpDoor;
@@ -21,17 +22,14 @@ const write = (key: string, fields: object) => post({ command: 'WRITE', key, ...
 const read = (key: string, fields: object = {}) => post({ command: 'READ', key, ...fields });
 /** The core with another answer to every command. */
 function withReply(cache: CacheService, reply: CacheService['execute']): CacheService {
-  return {
+  return aroundCache(cache, {
     execute: reply,
     executeBatch: async (principal, commands, deadlineMs) => {
       const replies: Reply[] = [];
       for (const command of commands) replies.push(await reply(principal, command, deadlineMs));
       return replies;
     },
-    locate: (principal, key, deadlineMs) => cache.locate(principal, key, deadlineMs),
-    status: (principal) => cache.status(principal),
-    ready: () => cache.ready(),
-  };
+  });
 }
 
 const store = (key: string, bytes: Buffer) =>

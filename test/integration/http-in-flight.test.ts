@@ -1,6 +1,7 @@
 /** How many requests may be at work at the same time, and who waits for nobody: the door behind its listener. */
 import type { CacheService } from '../../src/core/cache';
 import type { Reply } from '../../src/core/command';
+import { aroundCache } from '../support/around-cache';
 import { eventually } from '../support/eventually';
 import { type HttpDoor, openHttpDoor } from '../support/http-door';
 import { openTestListener, type TestListener } from '../support/listener';
@@ -16,16 +17,12 @@ const clients: RawClient[] = [];
 
 /** The core, which answers a command only when it is let go. */
 function slow(cache: CacheService): CacheService {
-  return {
+  return aroundCache(cache, {
     execute: (principal, command, deadlineMs) =>
       new Promise<Reply>((resolve) => {
         held.push(() => resolve(cache.execute(principal, command, deadlineMs)));
       }),
-    executeBatch: (...given) => cache.executeBatch(...given),
-    locate: (...given) => cache.locate(...given),
-    status: (principal) => cache.status(principal),
-    ready: () => cache.ready(),
-  };
+  });
 }
 
 beforeAll(async () => {

@@ -1,5 +1,6 @@
 /** Login, health, status and ring; and what is said to those who ask for something else. */
 import request from 'supertest';
+import { eventually } from '../support/eventually';
 import { API_KEY, openHttpDoor, type HttpDoor } from '../support/http-door';
 
 let door: HttpDoor;
@@ -141,6 +142,64 @@ describe('GET /status', () => {
     });
   });
 
+  it('shows how many requests there were, how many failed, and how many are at work', async () => {
+    const weak = await openHttpDoor({ maxInFlight: 7 });
+    const ask = () => request(weak.app).get('/status').auth(weak.token, { type: 'bearer' });
+    const cache = () =>
+      request(weak.app)
+        .post('/cache')
+        .auth(weak.token, { type: 'bearer' })
+        .send({ command: 'READ', key: 'k' });
+    await cache();
+    await request(weak.app).get('/nowhere');
+    await weak.engine.close();
+    expect((await cache()).status).toBe(503);
+    const { body } = await ask();
+    // This one is at work while it is answered.
+    expect(body).toMatchObject({ requests: { total: 3, failed: 1, in_flight: 1, in_flight_max: 7 } });
+    expect((await ask()).body).toMatchObject({ requests: { total: 4, failed: 1 } });
+    await weak.close();
+  });
+
+  it('shows how long requests with a command took, which those who watch do not drown', async () => {
+    const watched = await openHttpDoor();
+    const ask = (path: string) => request(watched.app).get(path).auth(watched.token, { type: 'bearer' });
+    const counts = async () => {
+      const { latency } = (await ask('/status')).body as {
+        latency: { bounds_ms: number[]; counts: number[] };
+      };
+      expect(latency.bounds_ms).toEqual([0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]);
+      expect(latency.counts).toHaveLength(15);
+      return latency.counts.reduce((sum, count) => sum + count);
+    };
+    for (const path of ['/status', '/metrics', '/livez', '/readyz', '/ring/k', '/nowhere']) await ask(path);
+    expect(await counts()).toBe(0);
+    const send = (body: object) =>
+      request(watched.app).post('/cache').auth(watched.token, { type: 'bearer' }).send(body);
+    await send({ key: 'k', value: 'v' });
+    await send([
+      { command: 'READ', key: 'k' },
+      { command: 'READ', key: 'k' },
+    ]);
+    expect(await counts()).toBe(2);
+    await watched.close();
+  });
+
+  it('shows since when it runs, and how late its event loop is', async () => {
+    const { body } = await get('/status');
+    const late = expect.any(Number) as unknown;
+    expect(body).toMatchObject({
+      uptime_seconds: late,
+      event_loop_delay_ms: { p50: late, p99: late, max: late },
+    });
+    const { uptime_seconds: before } = body as { uptime_seconds: number };
+    expect(before).toBeGreaterThan(0);
+    await eventually(async () => {
+      const { uptime_seconds: after } = (await get('/status')).body as { uptime_seconds: number };
+      return after > before && after < before + 60;
+    });
+  });
+
   it('is forbidden to others, and unknown to strangers', async () => {
     expect((await get('/status', door.tokenWith(['read', 'write', 'delete']))).body).toMatchObject({
       code: 'forbidden',
@@ -200,12 +259,21 @@ describe('GET /ring/{key}', () => {
   });
 });
 
+describe('GET /ring', () => {
+  it('says that there is no ring where there is but one place', async () => {
+    expect((await get('/ring')).body).toEqual({ size: null, shards: [], arcs: [] });
+  });
+
+  it('is forbidden without admin', async () => {
+    expect((await get('/ring', door.tokenWith(['read', 'write', 'delete']))).status).toBe(403);
+  });
+});
+
 describe('other routes and methods', () => {
   it.each([
-    '/',
     '/Cache',
     '/cache/',
-    '/ring',
+    '/metrics/',
     '/ring/',
     '/ring/a/b',
     '/status/',

@@ -5,6 +5,7 @@ import type { CacheService } from '../../src/core/cache';
 import type { Command, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { Session, type Position } from '../../src/core/session';
+import { aroundCache } from '../support/around-cache';
 import { eventually } from '../support/eventually';
 import { type HttpDoor, type HttpDoorOptions, JWT_SECRET, openHttpDoor } from '../support/http-door';
 import { type ShardProcesses, startShard } from '../support/redis';
@@ -42,14 +43,11 @@ function openWatchedDoor(change: (command: Command, reply: Reply) => Reply = (_,
       seen.push(command);
       return change(command, await cache.execute(principal, command, deadlineMs));
     };
-    return {
+    return aroundCache(cache, {
       execute,
       executeBatch: (principal, commands, deadlineMs) =>
         Promise.all(commands.map(async (command) => execute(principal, command, deadlineMs))),
-      locate: (principal, key, deadlineMs) => cache.locate(principal, key, deadlineMs),
-      status: (principal) => cache.status(principal),
-      ready: () => cache.ready(),
-    };
+    });
   };
   return openDoor({ around }).then((door) => ({ door, seen }));
 }

@@ -91,6 +91,7 @@ describe('the listener', () => {
       ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
       ['a GET with a chunked body', `GET / HTTP/1.1\r\n${HOST}${CHUNKED}\r\n1\r\nx\r\n0\r\n\r\n`],
       ['a GET with a Content-Length', `GET / HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`],
+      ['a DELETE with a Content-Length', `DELETE / HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`],
       ['an absolute target for another host', `GET https://other/x HTTP/1.1\r\n${HOST}\r\n`],
       ['an absolute target with user information', `GET https://me@localhost/x HTTP/1.1\r\n${HOST}\r\n`],
       ['an absolute target without https', `GET http://localhost/x HTTP/1.1\r\n${HOST}\r\n`],
@@ -154,7 +155,7 @@ describe('the listener', () => {
     client.send(bytes);
     const answer = await client.answer();
     expectError(answer, 405, 'method_not_allowed');
-    expect(answer.headers.get('allow')).toBe('GET, HEAD, POST');
+    expect(answer.headers.get('allow')).toBe('GET, HEAD, POST, PUT, DELETE');
     await client.ended();
     expect(seen).toEqual([]);
   });

@@ -141,12 +141,12 @@ function engineOf(shard: Shard): Engine {
     read: (key, options) => shard.read(key, point, options),
     write: (key, bytes, options) => shard.write(key, bytes, options),
     remove: (key, options) => shard.remove(key, options),
-    replace: (key, expected, next, deadlineMs) => shard.replace(key, expected, next, deadlineMs),
     // eslint-disable-next-line @typescript-eslint/require-await
     scan: async function* () {
       yield [];
     },
     locate: () => Promise.reject(new Error('one shard has no ring')),
+    placement: () => undefined,
     ready: () => shard.usable(),
     status: () => [shard.status()],
     close: () => {

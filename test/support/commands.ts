@@ -18,6 +18,6 @@ export function write(key: string, value: string, more: Partial<WriteCommand> = 
   };
 }
 
-export function remove(key: string): DeleteCommand {
-  return { command: 'DELETE', key: key as Key, ack: 0 };
+export function remove(key: string, more: Partial<DeleteCommand> = {}): DeleteCommand {
+  return { command: 'DELETE', key: key as Key, ack: 0, ...more };
 }

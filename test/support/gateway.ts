@@ -157,7 +157,7 @@ async function connectGateway(
 }
 
 /** One request and its whole answer. */
-function exchange(options: RequestOptions, body: string | Buffer | undefined): Promise<HttpReply> {
+export function exchange(options: RequestOptions, body: string | Buffer | undefined): Promise<HttpReply> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ ...options, signal: AbortSignal.timeout(REPLY_MS_MAX) }, (incoming) => {
       const chunks: Buffer[] = [];

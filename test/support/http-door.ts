@@ -11,6 +11,7 @@ import type { Engine, Log } from '../../src/core/ports';
 import { createApp, type HttpDeps } from '../../src/doors/http/app';
 import { openMemory } from '../../src/engines/memory';
 import { systemClock } from '../../src/lib/clock';
+import { openMetrics } from '../../src/telemetry/metrics';
 import { makeFolder, removeFolder } from './child';
 import { createRecordingLog, type RecordingLog } from './log';
 
@@ -33,6 +34,7 @@ export interface HttpDoorOptions {
   readonly encryptionConfigured?: boolean;
   readonly maxInFlight?: number;
   readonly isDraining?: () => boolean;
+  readonly corsOrigins?: readonly string[];
   /** In place of the memory engine. */
   readonly openEngine?: (log: Log) => Promise<Engine>;
   /** Puts something around the core, to make it fail or wait. */
@@ -53,9 +55,11 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
   });
   const engine = (await options.openEngine?.(log)) ?? openMemory({ bytesMax: 64 * 1024 * 1024, clock });
   const encryptionConfigured = options.encryptionConfigured ?? false;
+  const near = new NearCache({ entries: 1000, bytes: 16 * 1024 * 1024, ttlMs: 60_000, clock });
+  const metrics = openMetrics({ clock, engine, near });
   const cache: CacheService = new Cache({
     engine,
-    near: new NearCache({ entries: 1000, bytes: 16 * 1024 * 1024, ttlMs: 60_000, clock }),
+    near,
     cipher: encryptionConfigured ? createKeyring([{ id: 'k1', bytes: Buffer.alloc(32, 1) }]) : undefined,
     encryptByDefault: encryptionConfigured,
     defaultTtlMs: 0,
@@ -80,9 +84,12 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     },
     clock,
     log,
+    observer: metrics.observerFor('http'),
+    telemetry: metrics,
     encryptionConfigured,
     maxInFlight: options.maxInFlight ?? 1024,
     isDraining: options.isDraining ?? (() => false),
+    corsOrigins: options.corsOrigins ?? [],
   };
   return {
     app: createApp(deps),
@@ -97,6 +104,7 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     },
     async close() {
       access.close();
+      metrics.close();
       await engine.close();
       await removeFolder(folder);
     },

@@ -40,8 +40,8 @@ export interface ReadmeStep {
   readonly heading: string;
   /** A `sh` block. */
   readonly commands: string;
-  /** The `json` block directly after it: what the commands print. */
-  readonly shows: string | undefined;
+  /** The `json` or `text` block directly after it: what the commands print, as JSON or to the letter. */
+  readonly shows: ReadmeBlock | undefined;
 }
 
 /** What a reader pastes, in order. */
@@ -50,7 +50,8 @@ export function readmeSession(): ReadmeStep[] {
   return blocks.flatMap(({ language, text, heading }, index) => {
     if (language !== 'sh') return [];
     const next = blocks[index + 1];
-    const shows = next?.language === 'json' && next.isDirectlyAfter ? next.text : undefined;
+    const isShown = next?.isDirectlyAfter === true && ['json', 'text'].includes(next.language);
+    const shows = isShown ? next : undefined;
     return [{ heading, commands: text, shows }];
   });
 }

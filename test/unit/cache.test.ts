@@ -2,82 +2,14 @@
  * The core against an engine whose answers the test holds back, so that each interleaving happens as written.
  */
 import { createKeyring } from '../../src/cipher/keyring';
-import { LEASE_WITHOUT_END } from '../../src/core/ports';
-import { Cache, type CacheOptions } from '../../src/core/cache';
-import type { Command, Key, Reply } from '../../src/core/command';
+import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
-import { Grants, type Principal, type Scope } from '../../src/core/grants';
-import { NearCache } from '../../src/core/near-cache';
-import type { Change, Engine, Found } from '../../src/core/ports';
+import { LEASE_WITHOUT_END } from '../../src/core/ports';
 import { encodeValue } from '../../src/core/value';
 import { read, remove, write } from '../support/commands';
+import { anyone, createHeldCache, DEADLINE_MS, found, principal } from '../support/held-cache';
 
-const DEADLINE_MS = 2000;
 const K = 'k' as Key;
-
-function principal(scopes: readonly Scope[], prefixes: readonly string[] = []): Principal {
-  return { id: 'id', name: 'name', grants: new Grants(scopes, prefixes as Key[]) };
-}
-const anyone = principal(['read', 'write', 'delete', 'admin']);
-
-/** One question to the engine that the test answers. */
-interface Asked {
-  readonly what: 'read' | 'write' | 'remove';
-  readonly key: string;
-  readonly details: object;
-  answer(result: unknown): void;
-  fail(error: Error): void;
-}
-
-const changed = (done: boolean): Change => ({ done, session: undefined });
-
-function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number } = {}) {
-  const clock = { nowMs: 0, now: () => clock.nowMs, wallMs: () => 0 };
-  const asked: Asked[] = [];
-  const ask = (what: Asked['what'], key: Key, details: object): Promise<never> =>
-    new Promise((resolve, reject) => {
-      asked.push({ what, key, details, answer: resolve, fail: reject });
-    });
-  const engine: Engine = {
-    kind: 'held',
-    read: (key, details) => ask('read', key, details),
-    write: (key, bytes, details) => ask('write', key, { ...details, text: bytes.toString() }).then(changed),
-    remove: (key, details) => ask('remove', key, details).then(changed),
-    replace: () => Promise.resolve(false),
-    // eslint-disable-next-line @typescript-eslint/require-await
-    scan: async function* () {
-      yield [];
-    },
-    locate: () => Promise.resolve({ hash: 1, shard: 's', node: 'n', remainingMs: undefined }),
-    ready: () => true,
-    status: () => [],
-    close: () => Promise.resolve(),
-  };
-  const near = new NearCache({
-    entries: options.nearEntries ?? 100,
-    bytes: 1e6,
-    ttlMs: 300_000,
-    clock,
-  });
-  const cache = new Cache({
-    engine,
-    near,
-    cipher: undefined,
-    encryptByDefault: false,
-    defaultTtlMs: 0,
-    coherence: 'none',
-    clock,
-    ...options,
-  });
-  const run = (command: Command, by = anyone): Promise<Reply> =>
-    Promise.resolve(cache.execute(by, command, DEADLINE_MS));
-  return { cache, near, asked, run, clock };
-}
-
-function found(text: string, more: Partial<Found> = {}): Found {
-  const lease = LEASE_WITHOUT_END;
-  return { bytes: Buffer.from(text), remainingMs: Infinity, askedAtMs: 0, source: 'replica', lease, ...more };
-}
 
 const hit = (value: string, source: string) => ({ command: 'READ', status: 'SUCCESS', value, source });
 

@@ -49,6 +49,7 @@ describe('defaults', () => {
         clientCaFile: undefined,
         maxConnections: 10000,
         maxInFlight: 1024,
+        corsOrigins: [],
       },
       tokens: { secret: SECRET, previousSecret: undefined, ttlSeconds: 900 },
       apiKey: undefined,
@@ -119,6 +120,7 @@ describe('a value that is set', () => {
     ['VALUE_BYTES_MAX', '536870912', (config) => config.limits.valueBytesMax, 536870912],
     ['BATCH_MAX', '1', (config) => config.limits.batchMax, 1],
     ['REQUEST_TIMEOUT_MS', '500', (config) => config.limits.requestTimeoutMs, 500],
+    ['CORS_ORIGINS', 'https://a', (config) => config.http.corsOrigins, ['https://a']],
     ['WORKERS', '1', (config) => config.http.port, 8000],
     ['LOG_LEVEL', 'debug', (config) => config.logLevel, 'debug'],
   ])('%s=%s is taken', (name, text, read, expected) => {
@@ -215,7 +217,6 @@ describe('what this version does not support', () => {
     ['RESP_PORT', '6379'],
     ['RESP_TLS', 'false'],
     ['GRPC_PORT', '50051'],
-    ['CORS_ORIGINS', 'https://a'],
     ['ENGINE', 'replicated'],
     ['COHERENCE', 'kafka'],
     ['WORKERS', 'auto'],
@@ -402,6 +403,39 @@ describe('ENCRYPTION_KEYS', () => {
   });
 });
 
+describe('CORS_ORIGINS', () => {
+  it('names origins as browsers spell them', () => {
+    const origins = [
+      'https://app.example:8443',
+      'http://localhost:3000',
+      'https://[::1]',
+      'https://xn--bcher-kva.example',
+    ];
+    expect(parsed({ CORS_ORIGINS: origins.join(', ') }).http.corsOrigins).toEqual(origins);
+  });
+
+  it.each([
+    ['any origin', '*', /origin 1 has a \*, which is not supported/],
+    ['any origin beside another', 'https://a,*', /origin 2 has a \*, which is not supported/],
+    ['all origins of a domain', 'https://*.example', /origin 1 has a \*, which is not supported/],
+    ['a slash at the end', 'https://a/', /without a path/],
+    ['a path', 'https://a/app', /without a path/],
+    ['a query', 'https://a?b', /without a path/],
+    ['a user', 'https://u:p@a', /without a path/],
+    ['no scheme', 'app.example', /without a path/],
+    ['another scheme', 'ftp://a', /without a path/],
+    ['the origin of a file', 'null', /without a path/],
+    ['the port that the scheme has anyway', 'https://a:443', /without a path/],
+    ['a port beyond the last', 'https://a:65536', /without a path/],
+    ['capitals', 'https://App.example', /without a path/],
+    ['letters that a browser spells otherwise', 'https://b\u00fccher.example', /without a path/],
+    ['nothing between the dividers', 'https://a,,https://b', /^CORS_ORIGINS: origin 2 /],
+    ['one origin twice', 'https://a,https://b,https://a', /origin 3 is the same as origin 1/],
+  ])('with %s is a fault', (_, text, fault) => {
+    expect(faultsOf({ CORS_ORIGINS: text })).toEqual([expect.stringMatching(fault)]);
+  });
+});
+
 describe('a fault', () => {
   it('never repeats a secret, however it is mistyped', () => {
     const canary = fc.string({
@@ -421,6 +455,7 @@ describe('a fault', () => {
           REDIS_NODES: `a=redis://u:${secret}@h,x://${secret};${secret}`,
           REDIS_SENTINELS: `redis://u:${secret}@h,x://${secret},${secret}`,
           REDIS_MASTERS: `a b,${secret}`,
+          CORS_ORIGINS: `https://u:${secret}@h,${secret}`,
         }).join('\n');
         expect(text).not.toBe('');
         for (const part of secret.split(/[^canry]+/).filter(({ length }) => length > 4)) {

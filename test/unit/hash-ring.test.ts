@@ -97,3 +97,14 @@ it('hostile keys are placed like any other, and leave Object.prototype alone', (
   }
   expect(Object.getOwnPropertyNames(Object.prototype).sort()).toEqual(before);
 });
+
+it.each(['ketama', 'twemproxy'] as const)('%s: the arcs say of each point what its owner is', (hash) => {
+  const ring = new HashRing(names(5), hash);
+  const arcs = ring.arcs();
+  const ends = arcs.map(({ lastPoint }) => lastPoint);
+  expect(ends).toEqual([...ends].sort((a, b) => a - b));
+  const points = [0, 1, 2 ** 32 - 1, ...ends, ...ends.map((end) => end + 1), ...ends.map((end) => end - 1)];
+  for (const point of points) {
+    expect((arcs.find(({ lastPoint }) => point <= lastPoint) ?? arcs[0])?.owner).toBe(ring.ownerOf(point));
+  }
+});

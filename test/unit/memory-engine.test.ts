@@ -70,7 +70,10 @@ describe('eviction', () => {
   it('a value larger than the whole store is refused as out_of_memory and evicts nothing', async () => {
     await write(key, Buffer.from('old'));
     await expect(write(key, Buffer.alloc(bytesMax))).rejects.toMatchObject({ code: 'out_of_memory' });
-    const replaced = engine.replace(key, Buffer.from('old'), Buffer.alloc(bytesMax), clock.now() + 1);
+    const replaced = engine.write(key, Buffer.alloc(bytesMax), {
+      ...{ ttlMs: 'keep', condition: { expected: Buffer.from('old') }, ack: 0 },
+      deadlineMs: clock.now() + 1,
+    });
     await expect(replaced).rejects.toMatchObject({ code: 'out_of_memory' });
     expect((await read(key))?.bytes.toString()).toBe('old');
   });

@@ -2,7 +2,7 @@ import { createKeyring } from '../../src/cipher/keyring';
 import type { Key, Value } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { keyFromText } from '../../src/core/key';
-import type { Cipher, Engine, Found, ReadOptions } from '../../src/core/ports';
+import type { Change, Cipher, Engine, Found, ReadOptions, WriteOptions } from '../../src/core/ports';
 import { formatRewrapReport, rewrapAll, type RewrapReport } from '../../src/core/rewrap';
 import { decodeValue, encodeValue, sealedKeyId } from '../../src/core/value';
 import { createFakeClock } from '../support/fake-clock';
@@ -13,6 +13,8 @@ const LOST = { id: 'lost', bytes: Buffer.alloc(32, 3) };
 const oldRing = createKeyring([OLD]);
 const ring = createKeyring([NEW, OLD]);
 const lostRing = createKeyring([LOST]);
+
+const change = (done: boolean): Change => ({ done, existed: undefined, session: undefined });
 
 /**
  * The engine port over a Map, with hooks at the moments a race is about. Each call gives way once before it acts,
@@ -64,13 +66,15 @@ class MapEngine implements Engine {
     });
   }
 
-  replace(key: Key, expected: Buffer, next: Buffer, deadlineMs: number): Promise<boolean> {
+  write(key: Key, next: Buffer, { ttlMs, condition, deadlineMs }: WriteOptions): Promise<Change> {
     return this.#call(deadlineMs, () => {
+      if (typeof condition !== 'object' || ttlMs !== 'keep')
+        throw new Error('rotation compares, and keeps lives');
       this.beforeReplace(key);
       const entry = this.#live(key);
-      if (entry?.bytes.equals(expected) !== true) return false;
+      if (entry?.bytes.equals(condition.expected) !== true) return change(false);
       this.entries.set(key, { bytes: next, expiresAtMs: entry.expiresAtMs });
-      return true;
+      return change(true);
     });
   }
 
@@ -82,8 +86,8 @@ class MapEngine implements Engine {
     }
   }
 
-  write(): Promise<never> {
-    return Promise.reject(new Error('rotation must not write without comparing'));
+  placement(): undefined {
+    return undefined;
   }
   remove(): Promise<never> {
     return Promise.reject(new Error('rotation must not remove'));

@@ -4,48 +4,57 @@
  */
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { Access } from '../../auth/access';
-import type { SessionTokens } from '../../auth/session-tokens';
-import type { CacheService } from '../../core/cache';
 import { CacheError, toCacheError } from '../../core/errors';
-import type { Limits } from '../../core/limits';
-import type { Log } from '../../core/ports';
-import type { Clock } from '../../lib/clock';
+import type { Log, Observer, Telemetry } from '../../core/ports';
 import { Budget } from './budget';
 import { createCommandRoute } from './commands/command-route';
+import { addCompatRoutes } from './compat/compat-routes';
+import { createLookupRoute } from './compat/lookup-route';
+import { addConsoleRoutes } from './console/console-routes';
+import { createCors } from './cors';
+import { addDocsRoutes } from './docs/docs-routes';
 import { type DoorContext, Exchange } from './exchange';
 import { createLoginRoute } from './login/login-route';
 import { answerLive, createReadyRoute } from './ops/health-routes';
-import { createRingRoute } from './ops/ring-route';
+import { createMetricsRoute } from './ops/metrics-route';
+import { createPlacementRoute, createRingRoute } from './ops/ring-route';
 import { createStatusRoute } from './ops/status-route';
+import type { RouteDeps } from './perform';
+import { hasQuery } from './query';
+import { DATA_HEADERS } from './respond';
+import { addRestRoutes } from './rest/rest-routes';
+import type { AddRoutes, Handler, RouteMethod } from './routes';
 
-export interface HttpDeps {
-  readonly cache: CacheService;
+export interface HttpDeps extends RouteDeps {
   readonly access: Pick<Access, 'login' | 'verify'>;
-  readonly sessionTokens: SessionTokens;
-  readonly limits: Limits;
-  readonly clock: Clock;
   readonly log: Log;
-  readonly encryptionConfigured: boolean;
+  readonly observer: Observer;
+  readonly telemetry: Telemetry;
   /** Requests at work at the same time. */
   readonly maxInFlight: number;
   readonly isDraining: () => boolean;
+  /** Whose pages may call from browsers; empty: nobody's, and no answer says anything about origins. */
+  readonly corsOrigins: readonly string[];
 }
 
 /** Bytes of all bodies that are being sent or worked on. Over it: 503, before memory runs out. */
 const BODY_BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
 
-/** A route's work: it answers, throws, or answers later. */
-type Handler = (exchange: Exchange) => void | Promise<void>;
-
 /** The application, without a socket: `openListener` and the tests give it one. */
 export function createApp(deps: HttpDeps): express.Express {
-  const { cache, access, log, clock, isDraining } = deps;
+  const { cache, access, log, clock, isDraining, corsOrigins } = deps;
   const door: DoorContext = {
     clock,
     log,
+    observer: deps.observer,
     bodies: new Budget(BODY_BYTES_IN_FLIGHT_MAX),
     inFlight: new Budget(deps.maxInFlight),
   };
+  deps.observer.watchLoad(() => ({
+    inFlight: door.inFlight.taken,
+    inFlightMax: deps.maxInFlight,
+    bodyBytes: door.bodies.taken,
+  }));
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -59,22 +68,38 @@ export function createApp(deps: HttpDeps): express.Express {
     };
   }
 
-  function addRoute(method: 'get' | 'post', path: string, handler: Handler): void {
+  const addRoutes: AddRoutes = (path, handlers) => {
     const shown = path.replace(':key', '{key}');
-    const allowed = method === 'get' ? 'GET, HEAD' : 'POST';
-    app
-      .route(path)
-      [method](serve(`${method.toUpperCase()} ${shown}`, handler))
-      .all(serve(shown, (exchange) => refuseMethod(exchange, allowed)));
-  }
+    const route = app.route(path);
+    const allowed: string[] = [];
+    for (const [method, handler] of Object.entries(handlers) as [RouteMethod, Handler][]) {
+      // Express answers HEAD by GET's handler, and Node leaves the body out.
+      allowed.push(...(method === 'GET' ? ['GET', 'HEAD'] : [method]));
+      const name = method.toLowerCase() as Lowercase<RouteMethod>;
+      route[name](serve(`${method} ${shown}`, handler));
+    }
+    route.all(serve(shown, (exchange) => refuseMethod(exchange, allowed.join(', '))));
+  };
+
+  if (corsOrigins.length > 0) app.use(createCors(corsOrigins, serve('preflight', allowPreflight)));
 
   // In the order of how often they are asked for: Express tries one after the other.
-  addRoute('post', '/cache', createCommandRoute(deps));
-  addRoute('post', '/login', createLoginRoute(access));
-  addRoute('get', '/livez', answerLive);
-  addRoute('get', '/readyz', createReadyRoute(cache, isDraining));
-  addRoute('get', '/status', createStatusRoute(cache, access));
-  addRoute('get', '/ring/:key', createRingRoute(deps));
+  addRoutes('/cache', { POST: createCommandRoute(deps) });
+  addRestRoutes(addRoutes, deps);
+  addRoutes('/login', { POST: createLoginRoute(access) });
+  addCompatRoutes(addRoutes, deps);
+  addRoutes('/livez', { GET: answerLive });
+  addRoutes('/readyz', { GET: createReadyRoute(cache, isDraining) });
+  addRoutes('/status', { GET: createStatusRoute(cache, access, deps.telemetry) });
+  addRoutes('/metrics', { GET: createMetricsRoute(deps.telemetry, access) });
+  addRoutes('/ring', { GET: createPlacementRoute(cache, access) });
+  addRoutes('/ring/:key', { GET: createRingRoute(deps) });
+  addDocsRoutes(addRoutes, deps.limits);
+  const answerConsole = addConsoleRoutes(addRoutes);
+  const answerLookup = createLookupRoute(deps);
+  addRoutes('/', {
+    GET: (exchange) => (hasQuery(exchange.request, 'key') ? answerLookup(exchange) : answerConsole(exchange)),
+  });
   app.use(
     serve('unknown', () => {
       throw new CacheError('not_found', 'There is no such route.');
@@ -89,6 +114,10 @@ export function createApp(deps: HttpDeps): express.Express {
   };
   app.use(funnel);
   return app;
+}
+
+function allowPreflight(exchange: Exchange): void {
+  exchange.answerWith(DATA_HEADERS.none, 204, undefined, 'SUCCESS');
 }
 
 function refuseMethod(exchange: Exchange, allowed: string): void {

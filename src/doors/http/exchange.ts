@@ -4,28 +4,26 @@
  */
 import type { Request, Response } from 'express';
 import type { Command, Source } from '../../core/command';
-import { CacheError, type ErrorCode, toCacheError } from '../../core/errors';
+import { CacheError, toCacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
-import type { Log } from '../../core/ports';
+import type { Log, Observer, Outcome, RequestLine } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
 import { authenticate } from './authenticate';
 import type { Budget } from './budget';
 import { headOf, requestIdOf, type RequestNotes } from './messages';
 import type { RequestHead } from './request-head';
-import { HTTP_STATUS, respond, respondError } from './respond';
+import { type Body, DATA_HEADERS, HTTP_STATUS, respond, respondError } from './respond';
 
 /** What all exchanges of one door share. */
 export interface DoorContext {
   readonly clock: Clock;
   readonly log: Log;
+  readonly observer: Observer;
   /** The bytes of bodies that are held at this moment. */
   readonly bodies: Budget;
   /** Requests at work at this moment. */
   readonly inFlight: Budget;
 }
-
-/** How a request ended, for the log: a reply's status, an error's code, or that it never became whole. */
-export type Outcome = 'SUCCESS' | 'NOT_FOUND' | 'NOT_STORED' | 'PARTIAL' | 'INCOMPLETE' | ErrorCode;
 
 /** An unread body up to this size is cheaper to read and forget than a new connection. */
 const UNREAD_BYTES_KEPT = 16 * 1024;
@@ -106,9 +104,20 @@ export class Exchange {
 
   /** Answers JSON; `extra` is a flat list of further headers. */
   answer(status: number, body: string, outcome: Outcome, extra?: readonly string[]): void {
+    this.answerWith(DATA_HEADERS.json, status, body, outcome, extra);
+  }
+
+  /** Answers under these headers; see `respond`. */
+  answerWith(
+    headers: readonly string[],
+    status: number,
+    body: Body | undefined,
+    outcome: Outcome,
+    extra?: readonly string[],
+  ): void {
     if (this.#ended) return;
     const isGone = this.response.destroyed;
-    respond(this.response, status, body, extra);
+    respond(this.response, status, headers, body, extra);
     this.#end(outcome, isGone ? undefined : status, undefined);
   }
 
@@ -145,7 +154,7 @@ export class Exchange {
     this.#ended = true;
     if (this.#heldBytes > 0) this.door.bodies.release(this.#heldBytes);
     if (this.#isAtWork) this.door.inFlight.release(1);
-    this.door.log.request({
+    const line: RequestLine = {
       requestId: this.requestId,
       route: this.route,
       client: this.client,
@@ -157,7 +166,9 @@ export class Exchange {
       status,
       durationMs: this.door.clock.now() - this.arrivedMs,
       cause,
-    });
+    };
+    this.door.log.request(line);
+    this.door.observer.request(line);
   }
 
   #hasLongUnreadBody(): boolean {

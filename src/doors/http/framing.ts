@@ -12,14 +12,17 @@ import type { RequestHead } from './request-head';
 const HEADERS_MAX = 64;
 
 /** The methods that the routes of this door take (`app.ts`), for the `Allow` of those that no route ever will. */
-export const METHODS = 'GET, HEAD, POST';
+export const METHODS = 'GET, HEAD, POST, PUT, DELETE';
+
+/** Their routes act at once, and nothing may act before a body has ended. */
+const WITHOUT_BODY = new Set(['GET', 'HEAD', 'DELETE']);
 
 /**
  * Checks the head of a request and returns its target in origin form (RFC 9112 3.2.1): path and query.
  * @throws CacheError `bad_request`, `too_large` or, for TRACE, `method_not_allowed`
  */
 export function parseTarget(request: IncomingMessage): string {
-  const { method, rawHeaders, url = '', httpVersionMinor } = request;
+  const { method = '', rawHeaders, url = '', httpVersionMinor } = request;
   if (request.httpVersionMajor !== 1)
     throw new CacheError('bad_request', 'Only HTTP/1.1 and HTTP/1.0 are spoken here.');
   if (rawHeaders.length > 2 * HEADERS_MAX) {
@@ -37,8 +40,8 @@ export function parseTarget(request: IncomingMessage): string {
     throw new CacheError('bad_request', 'Upgrading to another protocol is not supported.');
   }
   if (head.transferEncoding !== undefined) checkTransferEncoding(head.transferEncoding, httpVersionMinor);
-  if (hasBody(head) && (method === 'GET' || method === 'HEAD')) {
-    throw new CacheError('bad_request', 'A GET or HEAD request must not have a body.');
+  if (hasBody(head) && WITHOUT_BODY.has(method)) {
+    throw new CacheError('bad_request', `A ${method} request must not have a body.`);
   }
   return url.startsWith('/') ? url : parseAbsoluteForm(url, head.host);
 }

@@ -27,14 +27,11 @@ export const HTTP_STATUS = {
   out_of_memory: 507,
 } as const satisfies Record<ErrorCode, number>;
 
-/** What helmet sets on an answer that is data and never a document. */
-function helmetHeaders(): readonly string[] {
+/** What helmet sets, as a flat list; decided once and not for each answer. */
+export function helmetHeaders(contentSecurityPolicy: CspDirectives): readonly string[] {
   const response = new ServerResponse(new IncomingMessage(new Socket()));
   const middleware = helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
+    contentSecurityPolicy: { useDefaults: false, directives: contentSecurityPolicy },
     frameguard: { action: 'deny' },
     crossOriginOpenerPolicy: false,
     originAgentCluster: false,
@@ -47,28 +44,41 @@ function helmetHeaders(): readonly string[] {
   return Object.entries(response.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
 
-const JSON_HEADERS: readonly string[] = [
-  ...helmetHeaders(),
-  'Cache-Control',
-  'no-store',
-  'Content-Type',
-  'application/json; charset=utf-8',
-];
+export type CspDirectives = Record<string, readonly string[]>;
+
+/** An answer that is data is never a document. */
+const DATA_POLICY: CspDirectives = { defaultSrc: ["'none'"], frameAncestors: ["'none'"] };
+
+/** The headers of an answer that is data, by what kind of data it is; `none` has no body at all. */
+export const DATA_HEADERS = {
+  none: dataHeaders(),
+  json: dataHeaders('application/json; charset=utf-8'),
+  text: dataHeaders('text/plain; charset=utf-8'),
+  bytes: dataHeaders('application/octet-stream'),
+} as const satisfies Record<string, readonly string[]>;
+
+/** The headers of data of one more media type; to be called once for each, not for each answer. */
+export function dataHeaders(contentType?: string): readonly string[] {
+  const common = [...helmetHeaders(DATA_POLICY), 'Cache-Control', 'no-store'];
+  return contentType === undefined ? common : [...common, 'Content-Type', contentType];
+}
+
+export type Body = string | Buffer;
 
 /** An answer that leaves at the end of this turn of the event loop. */
 interface Departure {
   readonly response: ServerResponse;
   readonly status: number;
   readonly headers: readonly string[];
-  readonly body: string;
+  readonly body: Body | undefined;
 }
 
 /** The answers of this turn, of all connections. It is empty between turns, so nothing is shared for longer. */
 let departures: Departure[] = [];
 
 /**
- * Answers JSON. `extra` is a flat list of further header names and values. Does nothing on a dead connection, nor
- * where an answer was given before.
+ * Answers with `headers`, a flat list of names and values, and then `extra`, another one. `body` undefined: the answer
+ * has none, and no length (304). Does nothing on a dead connection, nor where an answer was given before.
  *
  * The answers of one turn of the event loop are written together at its end: encrypting each as soon as it is ready
  * takes turns with all that makes answers, and the two throw each other's code out of the processor's cache. Written
@@ -77,15 +87,24 @@ let departures: Departure[] = [];
 export function respond(
   response: ServerResponse,
   status: number,
-  body: string,
+  headers: readonly string[],
+  body: Body | undefined,
   extra?: readonly string[],
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const headers = JSON_HEADERS.slice();
-  if (extra !== undefined) for (const part of extra) headers.push(part);
-  headers.push('Content-Length', String(Buffer.byteLength(body)));
+  const all = headers.slice();
+  if (extra !== undefined) for (const part of extra) all.push(part);
+  const varyOfAll = response.getHeader('Vary');
+  if (varyOfAll !== undefined) joinVary(all, String(varyOfAll));
+  if (body !== undefined) all.push('Content-Length', String(Buffer.byteLength(body)));
   if (departures.length === 0) setImmediate(writeAnswers);
-  departures.push({ response, status, headers, body });
+  departures.push({ response, status, headers: all, body });
+}
+
+/** What all answers vary by was set before (`cors.ts`), and `writeHead` would put what this one varies by in its place. */
+function joinVary(headers: string[], varyOfAll: string): void {
+  const at = headers.indexOf('Vary') + 1;
+  if (at > 0) headers[at] = `${headers[at] ?? ''}, ${varyOfAll}`;
 }
 
 function writeAnswers(): void {
@@ -95,7 +114,7 @@ function writeAnswers(): void {
     // Answered twice in one turn: the first one counts.
     if (response.headersSent || response.destroyed) continue;
     const { socket } = response;
-    if (socket !== null && socket.writableLength + body.length >= socket.writableHighWaterMark) {
+    if (socket !== null && socket.writableLength + (body?.length ?? 0) >= socket.writableHighWaterMark) {
       parseOutsideTheSocket(socket);
     }
     response.writeHead(status, headers as string[]);
@@ -151,8 +170,7 @@ export function respondError(
   requestId: string,
   details: { command?: Command['command']; extra?: readonly string[] } = {},
 ): void {
-  respond(response, HTTP_STATUS[error.code], errorBody(error, requestId, details.command), [
-    ...errorHeaders(error),
-    ...(details.extra ?? []),
-  ]);
+  const { command, extra = [] } = details;
+  const body = errorBody(error, requestId, command);
+  respond(response, HTTP_STATUS[error.code], DATA_HEADERS.json, body, [...errorHeaders(error), ...extra]);
 }

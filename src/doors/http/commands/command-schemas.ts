@@ -6,7 +6,7 @@ import Joi from 'joi';
 import type { Ack, Consistency, Key, Value } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
-import { parseBase64Value, parseKey, parseValue, TTL_SECONDS_MAX } from './command-fields';
+import { parseBase64Value, parseKey, parseTextValue, parseValue, TTL_SECONDS_MAX } from './command-fields';
 
 /** What each schema leaves of an accepted object. */
 export interface ReadFields {
@@ -33,6 +33,8 @@ export interface DeleteFields {
   readonly ack?: Ack;
 }
 
+export type SetFields = Pick<WriteFields, 'key' | 'value' | 'value_base64' | 'ttl'>;
+
 export interface CommandSchemas {
   readonly READ: Joi.ObjectSchema<ReadFields>;
   readonly WRITE: Joi.ObjectSchema<WriteFields>;
@@ -50,12 +52,8 @@ const OPTIONS: Joi.ValidationOptions = {
 const MESSAGE_LENGTH_MAX = 200;
 
 export function createCommandSchemas(limits: Limits, encryptionConfigured: boolean): CommandSchemas {
-  // A rule of ours throws its CacheError; joi keeps it in the report, and `checkFields` throws it on.
-  const key = Joi.string()
-    .required()
-    .custom((text: string) => parseKey(text, limits));
+  const { key, value_base64, ttl } = createFieldRules(limits);
   const ack = Joi.valid(0, 1, 2);
-  const ttl = Joi.number().min(0).max(TTL_SECONDS_MAX);
   const encrypt = Joi.boolean().custom((wanted: boolean) => {
     if (!wanted || encryptionConfigured) return wanted;
     throw new CacheError('bad_request', '"encrypt" is true, but this deployment has no encryption keys.');
@@ -72,9 +70,7 @@ export function createCommandSchemas(limits: Limits, encryptionConfigured: boole
       command: Joi.valid('WRITE'),
       key,
       value: Joi.any().custom((value: unknown) => parseValue(value, limits)),
-      value_base64: Joi.string()
-        .allow('')
-        .custom((text: string) => parseBase64Value(text, limits)),
+      value_base64,
       ttl,
       expire: ttl,
       condition: Joi.valid('NX', 'XX'),
@@ -85,6 +81,29 @@ export function createCommandSchemas(limits: Limits, encryptionConfigured: boole
       .oxor('ttl', 'expire')
       .prefs(OPTIONS),
     DELETE: Joi.object<DeleteFields>({ command: Joi.valid('DELETE'), key, ack }).prefs(OPTIONS),
+  };
+}
+
+/** A WRITE of a string or of bytes, and nothing else that a WRITE can say. */
+export function createSetSchema(limits: Limits): Joi.ObjectSchema<SetFields> {
+  const value = Joi.string()
+    .allow('')
+    .custom((text: string) => parseTextValue(text, limits));
+  return Joi.object<SetFields>({ ...createFieldRules(limits), value })
+    .xor('value', 'value_base64')
+    .prefs(OPTIONS);
+}
+
+/** A rule of ours throws its CacheError; joi keeps it in the report, and `checkFields` throws it on. */
+function createFieldRules(limits: Limits) {
+  return {
+    key: Joi.string()
+      .required()
+      .custom((text: string) => parseKey(text, limits)),
+    value_base64: Joi.string()
+      .allow('')
+      .custom((text: string) => parseBase64Value(text, limits)),
+    ttl: Joi.number().min(0).max(TTL_SECONDS_MAX),
   };
 }
 

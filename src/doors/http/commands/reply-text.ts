@@ -2,18 +2,11 @@
  * Replies as JSON text, put together by hand: only the parts that a caller chose go through JSON.stringify, and a
  * value that is stored as JSON goes in as it is.
  */
-import { Json, type Reply, type Source, type Value } from '../../../core/command';
+import type { Reply } from '../../../core/command';
 import { keyToText } from '../../../core/key';
 import { errorBody } from '../respond';
+import { valueText } from '../value-text';
 import type { ParsedCommand } from './parse-commands';
-
-/** RFC 9211: where the value of a single READ was found. */
-export const CACHE_STATUS: Readonly<Record<Source, readonly string[]>> = {
-  near: ['Cache-Status', 'ringcache; hit; detail=near'],
-  replica: ['Cache-Status', 'ringcache; hit; detail=replica'],
-  master: ['Cache-Status', 'ringcache; hit; detail=master'],
-};
-export const CACHE_STATUS_MISS: readonly string[] = ['Cache-Status', 'ringcache; fwd=miss'];
 
 /** What a reply depends on beside itself. */
 export interface ReplyContext {
@@ -48,20 +41,4 @@ export function replyText(parsed: ParsedCommand, reply: Reply, context: ReplyCon
 function messageText(name: string, status: string, { command }: ParsedCommand, message: string): string {
   const text = JSON.stringify(`${keyToText(command.key)} ${message}`);
   return `{"command":"${name}","status":"${status}","message":${text}}`;
-}
-
-/**
- * The value as a field. Bytes that are not UTF-8 have no other form than base64, asked for or not; of a value that
- * is JSON and no text, base64 gives the JSON text.
- */
-function valueText(value: Value, base64: boolean): string {
-  if (value instanceof Json) return base64 ? base64Text(Buffer.from(value.text)) : `"value":${value.text}`;
-  if (typeof value !== 'string') return base64Text(value);
-  if (!base64) return `"value":${JSON.stringify(value)}`;
-  // A string that UTF-8 cannot spell is JSON, in Redis too.
-  return base64Text(Buffer.from(value.isWellFormed() ? value : JSON.stringify(value)));
-}
-
-function base64Text(bytes: Buffer): string {
-  return `"value_base64":"${bytes.toString('base64')}"`;
 }

@@ -2,7 +2,7 @@
 import type { Access } from '../../../auth/access';
 import { CacheError } from '../../../core/errors';
 import type { Exchange } from '../exchange';
-import { decodeText, parseJson, readBody } from '../read-body';
+import { decodeText, parseJson, readJsonBody } from '../read-body';
 
 const BODY_BYTES_MAX = 16 * 1024;
 
@@ -12,7 +12,7 @@ export function createLoginRoute(access: Pick<Access, 'login'>): (exchange: Exch
     const { request } = exchange;
     const address = request.socket.remoteAddress ?? '';
     exchange.address = address;
-    readBody(exchange, BODY_BYTES_MAX, (bytes) => {
+    readJsonBody(exchange, BODY_BYTES_MAX, (bytes) => {
       exchange.beginWork();
       const apiKey = parseApiKey(bytes);
       const login = access.login(apiKey, address);

@@ -1,4 +1,7 @@
-/** `GET /ring/{key}`: where a key lives. The core refuses clients without the scope `admin`. */
+/**
+ * `GET /ring/{key}`: where a key lives, and `GET /ring`: what the whole ring looks like. The core refuses clients without
+ * the scope `admin`.
+ */
 import type { Access } from '../../../auth/access';
 import type { CacheService, KeyLocation } from '../../../core/cache';
 import type { Limits } from '../../../core/limits';
@@ -38,5 +41,29 @@ function locationFields({ hash, shard, node, near, remainingMs }: KeyLocation): 
     near,
     exists: remainingMs !== undefined,
     ttl: remainingMs === undefined || remainingMs === Infinity ? null : remainingMs / 1000,
+  };
+}
+
+/**
+ * The handler of `GET /ring`: the circle on which keys have their points (`hash` of `GET /ring/{key}`), as arcs
+ * `[last point, index into shards]`, each from behind the one before it. −1: nobody has it. `size` null: there is no ring.
+ */
+export function createPlacementRoute(
+  cache: Pick<CacheService, 'placement'>,
+  access: Pick<Access, 'verify'>,
+): (exchange: Exchange) => void {
+  return (exchange) => {
+    const principal = exchange.authenticate(access);
+    exchange.beginWork();
+    const placement = cache.placement(principal);
+    const { size, arcs } = placement ?? { size: null, arcs: [] };
+    const names = new Map<string, number>();
+    const pairs = arcs.map(({ lastPoint, shard }) => {
+      if (shard === undefined) return [lastPoint, -1];
+      const index = names.get(shard) ?? names.size;
+      names.set(shard, index);
+      return [lastPoint, index];
+    });
+    exchange.answer(200, JSON.stringify({ size, shards: [...names.keys()], arcs: pairs }), 'SUCCESS');
   };
 }

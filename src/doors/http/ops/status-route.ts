@@ -1,22 +1,24 @@
 /** `GET /status`: what an operator looks at first. The core refuses clients without the scope `admin`. */
 import type { Access } from '../../../auth/access';
 import type { CacheService, CacheStatus } from '../../../core/cache';
-import type { NodeStatus } from '../../../core/ports';
+import type { NodeStatus, Telemetry, TelemetryFigures } from '../../../core/ports';
 import type { Exchange } from '../exchange';
 
 /** The handler of `GET /status`. */
 export function createStatusRoute(
   cache: Pick<CacheService, 'status'>,
   access: Pick<Access, 'verify'>,
+  telemetry: Pick<Telemetry, 'figures'>,
 ): (exchange: Exchange) => void {
   return (exchange) => {
     const principal = exchange.authenticate(access);
     exchange.beginWork();
-    exchange.answer(200, JSON.stringify(statusFields(cache.status(principal))), 'SUCCESS');
+    const fields = { ...cacheFields(cache.status(principal)), ...telemetryFields(telemetry.figures()) };
+    exchange.answer(200, JSON.stringify(fields), 'SUCCESS');
   };
 }
 
-function statusFields({ engine, ready, coherence, shards, near }: CacheStatus): object {
+function cacheFields({ engine, ready, coherence, shards, near }: CacheStatus): object {
   return {
     engine,
     ready,
@@ -36,14 +38,31 @@ function statusFields({ engine, ready, coherence, shards, near }: CacheStatus): 
   };
 }
 
+/** `counts[i]`: requests that took longer than `bounds_ms[i - 1]` and at most `bounds_ms[i]`; the last one: longer than all. */
+function telemetryFields(figures: TelemetryFigures): object {
+  const { uptimeMs, requests, latency, eventLoopDelayMs } = figures;
+  return {
+    uptime_seconds: Math.floor(uptimeMs) / 1000,
+    requests: {
+      total: requests.total,
+      failed: requests.failed,
+      in_flight: requests.inFlight,
+      in_flight_max: requests.inFlightMax,
+    },
+    latency: { bounds_ms: latency.boundsMs, counts: latency.counts },
+    event_loop_delay_ms: eventLoopDelayMs,
+  };
+}
+
 /** null: not known, or not a thing that a master has. */
-function nodeFields({ address, role, healthy, linkUp, lagBytes, announces }: NodeStatus): object {
+function nodeFields({ address, role, healthy, linkUp, lagBytes, inFlight, announces }: NodeStatus): object {
   return {
     address,
     role,
     healthy,
     link_up: linkUp ?? null,
     lag_bytes: lagBytes ?? null,
+    in_flight: inFlight ?? null,
     announces: announces ?? null,
   };
 }

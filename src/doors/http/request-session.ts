@@ -3,11 +3,11 @@
  * (`contract.md` 4). A request without the header costs one look at the head and nothing else.
  */
 import type { ServerResponse } from 'node:http';
-import type { SessionTokens } from '../../../auth/session-tokens';
-import type { Command, Reply } from '../../../core/command';
-import { CacheError } from '../../../core/errors';
-import type { Session } from '../../../core/session';
-import type { Exchange } from '../exchange';
+import type { SessionTokens } from '../../auth/session-tokens';
+import type { Command, Reply } from '../../core/command';
+import { CacheError } from '../../core/errors';
+import type { Session } from '../../core/session';
+import type { Exchange } from './exchange';
 
 const HEADER = 'Ringcache-Session';
 

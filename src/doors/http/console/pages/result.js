@@ -1,0 +1,79 @@
+/** The panel that says what became of a command. */
+import { brief, byId, create, milliseconds, setFacts } from './dom.js';
+import { describeValue } from './value.js';
+
+/** A narrower panel gets shorter lines of a dump. */
+const WIDE_PX = 570;
+
+/**
+ * A command that succeeded: a headline, its tone (`good`, or `plain` where nothing was there), what there is to know,
+ * and for a READ the reply that has the value.
+ */
+export function showResult({ headline, tone = 'good', key, tookMs, facts = {}, reply }) {
+  byId('result').hidden = false;
+  const columns = byId('result').clientWidth >= WIDE_PX ? 16 : 8;
+  const value = reply === undefined ? undefined : describeValue(reply, columns);
+  const about = value === undefined ? {} : { Type: value.kind, Size: value.size };
+  open(headline, tone, { Key: brief(key), ...facts, ...about, Took: milliseconds(tookMs) });
+  if (value !== undefined) showValue(value);
+}
+
+/** A command that failed. */
+export function showTrouble({ code, message, requestId, retryAfterSeconds }, key) {
+  open(message, 'bad', {
+    Code: code,
+    Key: brief(key),
+    'Retry after': retryAfterSeconds === undefined ? undefined : `${retryAfterSeconds} s`,
+    Request: requestId,
+  });
+}
+
+export function clearResult() {
+  open('', 'plain', {});
+  byId('result').hidden = true;
+}
+
+function open(headline, tone, facts) {
+  byId('result').hidden = false;
+  byId('result').dataset.tone = tone;
+  // Said again even if it says the same: a new command was carried out.
+  byId('result-status').replaceChildren(create('strong', { textContent: headline }));
+  setFacts(byId('result-facts'), facts);
+  byId('result-value').hidden = true;
+  byId('result-value').replaceChildren();
+  byId('result-actions').replaceChildren();
+}
+
+function showValue(value) {
+  const box = byId('result-value');
+  box.hidden = value.bytes.length === 0;
+  box.dataset.kind = value.kind;
+  box.textContent = value.glance;
+  box.scrollTop = 0;
+  if (value.glance.length < value.whole.length) offerWhole(box, value);
+  if (value.kind === 'binary') offerDownload(value.bytes);
+}
+
+function offerWhole(box, { whole, wholeLabel }) {
+  const note = create('span', { className: 'hint', textContent: 'Only the beginning is shown.' });
+  const button = create('button', { type: 'button', className: 'quiet', textContent: wholeLabel });
+  button.addEventListener('click', () => {
+    box.textContent = whole;
+    box.focus();
+    note.remove();
+    button.remove();
+  });
+  byId('result-actions').append(note, button);
+}
+
+function offerDownload(bytes) {
+  const button = create('button', { type: 'button', className: 'quiet', textContent: 'Download' });
+  button.addEventListener('click', () => {
+    const url = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
+    // A name of ours: the key may be anything.
+    create('a', { href: url, download: 'value.bin' }).click();
+    // The download has the blob by then; the address is what would keep it in memory.
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  });
+  byId('result-actions').append(button);
+}

@@ -1,0 +1,59 @@
+/** What was read, made fit to be looked at: text as it is, JSON laid out, bytes as a hex dump. */
+import { byteCount, cut } from './dom.js';
+
+/** So much is shown at first: a screen or two. */
+const CHARACTERS_SHOWN = 4096;
+const BYTES_SHOWN = 512;
+/** A dump is five times as long as its bytes; more than this is for the download. */
+const DUMP_BYTES_MAX = 1024 * 1024;
+const ENCODER = new TextEncoder();
+
+/**
+ * @param reply of a READ: `value`, or `value_base64` for bytes that are no text
+ * @returns what it is, its size, the texts for a glance and for a whole look (the same where it is short), and its bytes
+ */
+export function describeValue({ value, value_base64: base64 }, columns) {
+  if (base64 !== undefined) return describeBytes(bytesOf(base64), columns);
+  const isText = typeof value === 'string';
+  const text = isText ? value : JSON.stringify(value, undefined, 2);
+  const bytes = ENCODER.encode(isText ? value : JSON.stringify(value));
+  return {
+    kind: isText ? 'text' : 'JSON',
+    size: byteCount(bytes.length),
+    bytes,
+    glance: text.length > CHARACTERS_SHOWN ? cut(text, CHARACTERS_SHOWN) : text,
+    whole: text,
+    wholeLabel: 'Show all',
+  };
+}
+
+function describeBytes(bytes, columns) {
+  const isVast = bytes.length > DUMP_BYTES_MAX;
+  return {
+    kind: 'binary',
+    size: byteCount(bytes.length),
+    bytes,
+    glance: hexDump(bytes.subarray(0, BYTES_SHOWN), columns),
+    whole: hexDump(bytes.subarray(0, DUMP_BYTES_MAX), columns),
+    wholeLabel: isVast ? `Show the first ${byteCount(DUMP_BYTES_MAX)}` : 'Show all',
+  };
+}
+
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Lines of `00000010  68 65 6c 6c 6f  |hello|` with `columns` bytes each. */
+function hexDump(bytes, columns) {
+  const lines = [];
+  for (let start = 0; start < bytes.length; start += columns) {
+    const row = Array.from(bytes.subarray(start, start + columns));
+    const offset = start.toString(16).padStart(8, '0');
+    const hex = row.map((byte) => HEX[byte]).join(' ');
+    const shown = row.map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.')).join('');
+    lines.push(`${offset}  ${hex.padEnd(columns * 3 - 1)}  |${shown}|`);
+  }
+  return lines.join('\n');
+}

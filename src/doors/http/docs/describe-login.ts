@@ -1,0 +1,44 @@
+/** `POST /login`, described. */
+import { failures } from './failures';
+import { jsonAnswer, objectOf, type Paths } from './open-api';
+import { OPEN_TO_ALL } from './shared-parts';
+
+export function describeLogin(): Paths {
+  return {
+    '/login': {
+      post: {
+        operationId: 'login',
+        tags: ['Login'],
+        summary: 'An API key for a bearer token',
+        description: 'Fields beside `api_key` are ignored. The body is at most 16 KiB long.',
+        security: OPEN_TO_ALL,
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': {
+              schema: {
+                type: 'object',
+                properties: { api_key: { type: 'string', minLength: 1 } },
+                required: ['api_key'],
+                additionalProperties: true,
+              },
+              examples: { login: { summary: 'Log in', value: { api_key: '$API_KEY' } } },
+            },
+          },
+        },
+        responses: {
+          '200': jsonAnswer(
+            'The token.',
+            objectOf({
+              access_token: { type: 'string', description: 'For `Authorization: Bearer …`.' },
+              token_type: { const: 'Bearer' },
+              expires_in: { type: 'integer', minimum: 1, description: 'Seconds.' },
+              scope: { type: 'string', description: 'The rights, divided by spaces.' },
+            }),
+          ),
+          ...failures('unauthenticated', 'unsupported_media_type', 'throttled'),
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,26 @@
+/** A service with all its doors open, for their clients. */
+import { readFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
+import type { DoorAddress } from './door-client';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
+import { openTestListener } from './listener';
+
+export interface DoorService extends DoorAddress, Pick<HttpDoor, 'engine' | 'log' | 'token' | 'tokenWith'> {
+  close(): Promise<void>;
+}
+
+export async function openDoorService(options: HttpDoorOptions = {}): Promise<DoorService> {
+  const door = await openHttpDoor(options);
+  const listener = await openTestListener(door.app);
+  const agent = new Agent({ keepAlive: true, ca: await readFile(listener.certFile) });
+  return {
+    ...door,
+    port: listener.port,
+    agent,
+    close: async () => {
+      agent.destroy();
+      await listener.close();
+      await door.close();
+    },
+  };
+}

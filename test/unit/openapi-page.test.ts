@@ -1,0 +1,68 @@
+/** The page made from the description: all of it, and nothing that its policy for content would not let pass. */
+import { createOpenApi } from '../../src/doors/http/docs/create-open-api';
+import { renderDocsPage } from '../../src/doors/http/docs/docs-page';
+import { METHODS, type OpenApi } from '../../src/doors/http/docs/open-api';
+
+const document = createOpenApi({
+  keyBytesMax: 1024,
+  valueBytesMax: 8_388_608,
+  batchMax: 1000,
+  depthMax: 32,
+  requestTimeoutMs: 2000,
+});
+const page = renderDocsPage(document, 'docs/docs.css');
+
+/** Tags that have no end. */
+const VOID = ['!doctype', 'meta', 'link'];
+
+it('tells every operation and every schema, under an anchor of its own', () => {
+  const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+  const operations = Object.values(document.paths).flatMap((item) =>
+    METHODS.filter((method) => method !== 'head').flatMap((method) => item[method]?.operationId ?? []),
+  );
+  const schemas = Object.keys(document.components.schemas).map((name) => `schema-${name}`);
+  expect(ids).toEqual(expect.arrayContaining([...operations, ...schemas]));
+});
+
+it('has no link within it that leads nowhere', () => {
+  const targets = [...page.matchAll(/href="#([^"]+)"/g)].map(([, id]) => id);
+  expect(targets.length).toBeGreaterThan(20);
+  expect(targets.filter((id) => !page.includes(` id="${id}"`))).toEqual([]);
+});
+
+it('has no script, no style of its own, no handler and nothing from elsewhere', () => {
+  expect(page).not.toMatch(/<script|<style|<img|<iframe|<form| style=| on\w+="/i);
+  const targets = [...page.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, target]) => target ?? '');
+  expect(targets.filter((target) => /^(?:\w+:|\/)/.test(target))).toEqual([]);
+});
+
+it('closes what it opens', () => {
+  const open: string[] = [];
+  for (const [, slash, name = ''] of page.matchAll(/<(\/?)([!\w]+)[^>]*>/g)) {
+    if (VOID.includes(name)) continue;
+    if (slash === '') open.push(name);
+    else expect(open.pop()).toBe(name);
+  }
+  expect(open).toEqual([]);
+});
+
+it('takes nothing of the description for markup', () => {
+  const [tag] = document.tags;
+  const hostile = '<b onclick="x">&\'`<i>`';
+  const spoiled: OpenApi = {
+    ...document,
+    info: { ...document.info, description: hostile },
+    tags: [{ ...tag!, description: hostile }],
+  };
+  const spoiledPage = renderDocsPage(spoiled, 'docs/docs.css');
+  expect(spoiledPage).toContain('&lt;b onclick=&quot;x&quot;&gt;&amp;&#39;<code>&lt;i&gt;</code>');
+  expect(spoiledPage).not.toMatch(/<b |<i>/);
+});
+
+it('shows a line to paste for each example, quoted for the shell', () => {
+  expect(page).toContain(
+    '&#39;{&quot;command&quot;:&quot;READ&quot;,&quot;key&quot;:&quot;my_key&quot;}&#39;',
+  );
+  expect(page).toContain('https://localhost:8000/cache/my_key');
+});
