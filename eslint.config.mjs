@@ -94,9 +94,19 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
 
 /** What the console's scripts may take from the browser. No storage among it: a token lives in memory. */
 const BROWSER_GLOBALS = [
-  ...['AbortController', 'AbortSignal', 'Blob', 'Intl', 'ResizeObserver', 'TextEncoder', 'URL', 'atob'],
-  ...['clearInterval', 'clearTimeout', 'document', 'fetch', 'getComputedStyle', 'matchMedia', 'performance'],
-  ...['setInterval', 'setTimeout'],
+  ...['AbortController', 'AbortSignal', 'Blob', 'Intl', 'ResizeObserver', 'TextEncoder', 'URL'],
+  ...['addEventListener', 'atob'],
+  ...[
+    'clearInterval',
+    'clearTimeout',
+    'crypto',
+    'document',
+    'fetch',
+    'getComputedStyle',
+    'matchMedia',
+    'performance',
+  ],
+  ...['reportError', 'setInterval', 'setTimeout'],
 ];
 
 export default tseslint.config(

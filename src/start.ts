@@ -1,6 +1,6 @@
 /**
- * The composition root, in the order in which things open: log, engine, metrics, core, access, doors. They close the other
- * way round, so a door takes nothing more before what it needs goes away.
+ * The composition root, in the order in which things open: log, engine, metrics, core, access, doors. They close the
+ * other way round, so a door takes nothing more before what it needs goes away.
  */
 import { openAccess } from './auth/access';
 import { createSessionTokens } from './auth/session-tokens';

@@ -28,6 +28,11 @@ const MANAGERS = [
   },
 ];
 
+/** Software that a manager's systems do not all have as a package of it. */
+const EXCEPTIONS = {
+  'apt-get': { chromium: ' (Debian), or the package google-chrome-stable from google.com/chrome (Ubuntu)' },
+};
+
 /** Debian starts a service as soon as its package is installed, unless this program ends with 101, "forbidden". */
 const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
 
@@ -67,7 +72,7 @@ export async function provideCommand(names, software, say) {
     say(`${manager.command} could not install ${software}.`);
   }
   const advice = manager
-    ? `install it with: sudo ${manager.command} ${manager.install[0]} ${packages[0]}`
+    ? `install it with: sudo ${manager.command} ${manager.install[0]} ${packages[0]}${EXCEPTIONS[manager.command]?.[software] ?? ''}`
     : `install ${software} and put ${names[0]} on PATH, for instance with: brew install ${software}`;
   return { command: undefined, advice };
 }

@@ -106,8 +106,9 @@ export const parseEncryptionKeys: Parser<readonly EncryptionKey[]> = (text) => {
 };
 
 /**
- * Origins, divided by commas, each exactly as a browser spells it (RFC 6454 6.2): in lower case, without a path, without
- * the port that its scheme has anyway. A near miss would fit no browser's word and look like a fault of the page.
+ * Origins, divided by commas, each exactly as a browser spells it (RFC 6454 6.2): in lower case, without a path,
+ * without the port that its scheme has anyway. A near miss would fit no browser's word and look like a fault of the
+ * page.
  */
 export const parseOrigins: Parser<readonly string[]> = (text) => {
   const origins = text.split(',').map((origin) => origin.trim());

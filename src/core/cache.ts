@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../lib/clock';
 import { SingleFlight } from '../lib/single-flight';
+import { Turns } from '../lib/turns';
 import { BatchReplies, doesNotFit } from './batch-replies';
 import type {
   Command,
@@ -33,6 +34,7 @@ import type {
   Location,
   Placement,
   ShardStatus,
+  WriteOptions,
 } from './ports';
 import { decodeValue, encodeValue } from './value';
 
@@ -66,8 +68,8 @@ export interface CacheService {
   locate(principal: Principal, key: Key, deadlineMs: number): Promise<KeyLocation>;
   /** How keys are divided among shards; undefined: not at all. Needs `admin`: throws CacheError `forbidden`. */
   placement(principal: Principal): Placement | undefined;
-  /** Whether the near cache would answer an eventual READ of the key now; false for who may not read it. */
-  isNear(principal: Principal, key: Key): boolean;
+  /** Whether the near cache would answer an eventual READ of the key now; undefined: not for who may not read it. */
+  isNear(principal: Principal, key: Key): boolean | undefined;
   /** Needs `admin`: throws CacheError `forbidden`. */
   status(principal: Principal): CacheStatus;
   ready(): boolean;
@@ -83,6 +85,11 @@ export interface CacheOptions {
   readonly defaultTtlMs: number;
   readonly coherence: string;
   readonly clock: Clock;
+}
+
+/** A change that says whether there was a value before. */
+interface ToldChange extends Change {
+  readonly existed: boolean;
 }
 
 interface Fetched {
@@ -103,6 +110,8 @@ export class Cache implements CacheService {
   readonly #engine: Engine;
   readonly #near: NearCache;
   readonly #flights: SingleFlight<Key, Fetched | undefined>;
+  /** Of changes on condition of what is stored. */
+  readonly #turns = new Turns<Key>();
 
   constructor(options: CacheOptions) {
     this.#options = options;
@@ -196,8 +205,8 @@ export class Cache implements CacheService {
     return this.#engine.placement();
   }
 
-  isNear({ grants }: Principal, key: Key): boolean {
-    return grants.has('read') && grants.covers(key) && this.#near.holds(key);
+  isNear({ grants }: Principal, key: Key): boolean | undefined {
+    return grants.has('read') && grants.covers(key) ? this.#near.holds(key) : undefined;
   }
 
   status(principal: Principal): CacheStatus {
@@ -290,21 +299,18 @@ export class Cache implements CacheService {
       }
       const { key, condition, tellsExisted, ack, session: before } = command;
       const bytes = encodeValue(key, command.value, encrypt ? cipher : undefined);
-      const options = {
-        ttlMs: command.ttlMs ?? defaultTtlMs,
-        tellsExisted,
-        ack,
-        session: before,
-        deadlineMs,
-      };
-      const { done, existed, session } = await this.#changing(
-        key,
+      const options = { ttlMs: command.ttlMs ?? defaultTtlMs, ack, session: before, deadlineMs };
+      const write = (by: WriteOptions['condition']): Promise<Change> =>
+        this.#engine.write(key, bytes, { ...options, condition: by });
+      const making: Promise<ToldChange | Change> =
         typeof condition === 'object'
-          ? this.#changeIf(key, condition, options, (found) =>
-              this.#engine.write(key, bytes, { ...options, condition: found ?? 'NX' }),
-            )
-          : this.#engine.write(key, bytes, { ...options, condition }),
-      );
+          ? this.#changeIf(key, condition, options, (found) => write(found ?? 'NX'))
+          : condition === undefined && tellsExisted === true
+            ? this.#changeAndTell(key, write)
+            : write(condition);
+      const change = await this.#changing(key, making);
+      const { done, session } = change;
+      const existed = 'existed' in change ? change.existed : existedBy(condition, done);
       return { command: 'WRITE', status: done ? 'SUCCESS' : 'NOT_STORED', existed, session };
     } catch (error) {
       return failed(command, error);
@@ -315,8 +321,7 @@ export class Cache implements CacheService {
     try {
       const { key, condition, ack, session: before } = command;
       const options = { ack, session: before, deadlineMs };
-      const { done, existed, session } = await this.#changing(
-        key,
+      const making: Promise<ToldChange | Change> =
         condition === undefined
           ? this.#engine.remove(key, options)
           : this.#changeIf(
@@ -324,10 +329,10 @@ export class Cache implements CacheService {
               condition,
               options,
               (found) => found && this.#engine.remove(key, { ...options, condition: found }),
-            ),
-      );
-      const notDone = condition !== undefined && existed === true ? 'NOT_DELETED' : 'NOT_FOUND';
-      return { command: 'DELETE', status: done ? 'SUCCESS' : notDone, session };
+            );
+      const change = await this.#changing(key, making);
+      const notDone = 'existed' in change && change.existed ? 'NOT_DELETED' : 'NOT_FOUND';
+      return { command: 'DELETE', status: change.done ? 'SUCCESS' : notDone, session: change.session };
     } catch (error) {
       return failed(command, error);
     }
@@ -341,22 +346,40 @@ export class Cache implements CacheService {
    *   2. A's change comes first, and puts v2 in place of v1
    *   3. B's expects v1 and is refused; B reads v2, which has another tag: not met
    *
-   * Somebody else's change was made each time, so all together get on, and the deadline ends it for each.
+   * Those of this gateway take turns. Side by side, n of them on a condition that stays true would need n² attempts,
+   * since one of them gets on each time. So only others overtake here, and the deadline ends it.
    */
-  async #changeIf(
+  #changeIf(
     key: Key,
     condition: EtagCondition,
     { session, deadlineMs }: ChangeOptions,
     /** undefined: there is nothing to change. */
     attempt: (found: Expected | undefined) => Promise<Change> | undefined,
-  ): Promise<Change> {
+  ): Promise<ToldChange> {
+    const judgeAndChange = async (): Promise<ToldChange> => {
+      for (;;) {
+        const found = await this.#engine.read(key, { consistency: 'strong', withLife: false, deadlineMs });
+        const existed = found !== undefined;
+        const isDue = isMet(condition, this.#decode(key, found)?.value);
+        const change = isDue ? await attempt(found && { expected: found.bytes }) : undefined;
+        if (change === undefined) return { done: false, existed, session };
+        if (change.done) return { ...change, existed };
+      }
+    };
+    const waitMs = deadlineMs - this.#options.clock.now();
+    return this.#turns.take(key, waitMs, judgeAndChange, tooLate);
+  }
+
+  /**
+   * A write that says whether there was a value: NX and XX by turns until one of them is met, since each of them
+   * tells by being met. What is near is most likely there.
+   */
+  async #changeAndTell(key: Key, write: (by: 'NX' | 'XX') => Promise<Change>): Promise<ToldChange> {
+    let existed = this.#near.holds(key);
     for (;;) {
-      const found = await this.#engine.read(key, { consistency: 'strong', withLife: false, deadlineMs });
-      const existed = found !== undefined;
-      const isDue = isMet(condition, this.#decode(key, found)?.value);
-      const change = isDue ? await attempt(found && { expected: found.bytes }) : undefined;
-      if (change === undefined) return { done: false, existed, session };
+      const change = await write(existed ? 'XX' : 'NX');
       if (change.done) return { ...change, existed };
+      existed = !existed;
     }
   }
 
@@ -389,6 +412,15 @@ function isPlain({ consistency, session }: ReadCommand): boolean {
 function mayDo(grants: Grants, command: Command): boolean {
   if (!grants.has(SCOPE_OF[command.command])) return false;
   return command.command === 'READ' || typeof command.condition !== 'object' || grants.has('read');
+}
+
+/** A condition on presence tells by being met. */
+function existedBy(condition: WriteCommand['condition'], done: boolean): boolean | undefined {
+  return typeof condition === 'string' ? (condition === 'XX') === done : undefined;
+}
+
+function tooLate(): CacheError {
+  return new CacheError('timeout', 'Others were changing this key all the while; nothing was done.');
 }
 
 async function settled(replies: readonly (Reply | Promise<Reply>)[]): Promise<readonly Reply[]> {

@@ -6,8 +6,8 @@ import { Json, type EtagCondition, type Value } from './command';
 const DIGEST_CHARACTERS = 24;
 
 /**
- * The value's entity tag without quotes (RFC 9110 8.8.3): letters, digits, `-` and `_`, behind a `j` for JSON that is no
- * string, which may have the same bytes as a string.
+ * The value's entity tag without quotes (RFC 9110 8.8.3): letters, digits, `-` and `_`, behind a `j` for JSON that is
+ * no string, which may have the same bytes as a string.
  */
 export function etagOf(value: Value): string {
   if (value instanceof Json) return `j${digest(value.text)}`;

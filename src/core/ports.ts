@@ -59,23 +59,16 @@ export interface WriteOptions extends ChangeOptions {
   /** Whole milliseconds; 0: no expiry; `keep`: as it is, for a write with an expectation. */
   readonly ttlMs: number | 'keep';
   readonly condition: 'NX' | 'XX' | Expected | undefined;
-  /** `Change.existed` is to be told. */
-  readonly tellsExisted?: boolean | undefined;
 }
 
 export interface RemoveOptions extends ChangeOptions {
   readonly condition?: Expected | undefined;
 }
 
-/** What a change came to. */
-export interface Effect {
+/** What became of a change. */
+export interface Change {
   /** False: the condition was not met, or there was nothing to remove; nothing changed. */
   readonly done: boolean;
-  /** Whether a value was there before; undefined: not asked for, or not told by such a change. */
-  readonly existed: boolean | undefined;
-}
-
-export interface Change extends Effect {
   /** The caller's session with this change in it; undefined where the caller keeps none. */
   readonly session: Session | undefined;
 }
@@ -90,7 +83,10 @@ export interface NodeStatus {
   readonly linkUp: boolean | undefined;
   /** Bytes of the replication stream this replica is behind its master; undefined when not known. */
   readonly lagBytes: number | undefined;
-  /** Commands that it owes an answer to; undefined where nothing waits. */
+  /**
+   * Commands whose callers wait for its answer, without those that wait for replicas as well; undefined where nothing
+   * waits.
+   */
   readonly inFlight: number | undefined;
   /** Whether what is read from it may be kept in the near cache now; undefined: coherence is `none`. */
   readonly announces: boolean | undefined;
@@ -160,8 +156,8 @@ export interface Cipher {
 }
 
 /**
- * How a request ended, for log and metrics: a reply's status, an error's code, that the caller has the value already, that
- * some commands of its batch failed, or that it never became whole.
+ * How a request ended, for log and metrics: a reply's status, an error's code, that the caller has the value already,
+ * that commands of its batch failed but not all of them alike, or that it never became whole.
  */
 export type Outcome =
   Exclude<Reply['status'], 'ERROR'> | 'NOT_MODIFIED' | 'PARTIAL' | 'INCOMPLETE' | ErrorCode;
@@ -185,7 +181,10 @@ export interface RequestLine {
   readonly source: Source | undefined;
   /** Of HTTP; undefined where nobody was there to get the answer. */
   readonly status: number | undefined;
+  /** From the arrival of its head. */
   readonly durationMs: number;
+  /** From when it was there as a whole, so without what a slow sender takes; undefined where there is no command. */
+  readonly workMs: number | undefined;
   /** Why it failed, where the caller is not told. */
   readonly cause: string | undefined;
 }

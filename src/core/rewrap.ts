@@ -8,9 +8,9 @@
  *   2  a client writes r2, or deletes the key, or it expires
  *   3  rewrap puts r1' (r1 under the new key): without a comparison it would undo 2
  *
- * so 3 is a write that expects r1, and puts r1' in place of nothing else. When it refuses, the key is looked at again from 1: r2
- * may come from a gateway that still seals with the old key. Nothing is remembered between runs: a record under
- * the first key is done, which makes stopping and starting again safe at any point.
+ * so 3 is a write that expects r1, and puts r1' in place of nothing else. When it refuses, the key is looked at again
+ * from 1: r2 may come from a gateway that still seals with the old key. Nothing is remembered between runs: a record
+ * under the first key is done, which makes stopping and starting again safe at any point.
  */
 import type { Clock } from '../lib/clock';
 import type { Key } from './command';

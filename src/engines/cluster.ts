@@ -1,6 +1,6 @@
 /**
- * The cluster engine: the shards of a Redis Cluster, which owns the placement of keys. A key belongs to a slot, a slot to
- * a shard, and slots move while they are used. A node that has lost a slot says where it is:
+ * The cluster engine: the shards of a Redis Cluster, which owns the placement of keys. A key belongs to a slot, a
+ * slot to a shard, and slots move while they are used. A node that has lost a slot says where it is:
  *
  *     MOVED  the slot is there now          -> the map is asked anew, and the command goes by it
  *     ASK    the slot is on its way there,
@@ -15,7 +15,6 @@ import { keyFromBytes } from '../core/key';
 import type {
   Change,
   ChangeOptions,
-  Effect,
   Engine,
   Found,
   Location,
@@ -48,7 +47,9 @@ export type ClusterOptions = Omit<ClusterMapOptions, 'isCluster'>;
 const REDIRECTIONS_MAX = 8;
 /** From the third one on there is a pause in between, twice as long each time. */
 const PAUSE_MS_MIN = 10;
-/** While the cluster has no master for a slot a command waits (HOLD_MS at most), and looks again after each of these. */
+/**
+ * While the cluster has no master for a slot a command waits (HOLD_MS at most), and looks again after each of these.
+ */
 const HOLD_PAUSE_MS = 30;
 
 /**
@@ -140,7 +141,7 @@ class ClusterEngine implements Engine {
     return Promise.resolve();
   }
 
-  #change(change: RedisChange<Effect>, options: ChangeOptions): Promise<Change> {
+  #change(change: RedisChange<boolean>, options: ChangeOptions): Promise<Change> {
     const slot = slotOf(change.key);
     return this.#route(slot, { isRead: false, ...options }, async (shard, isAsking) => {
       const done = await shard.change(change, options, isAsking);

@@ -92,19 +92,17 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
       answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
         const entry = peek(key, nowMs);
-        const existed = entry !== undefined;
-        if (!isMet(condition, entry)) return { done: false, existed, session };
+        if (!isMet(condition, entry)) return { done: false, session };
         if (ttlMs === 'keep') put(key, bytes, entry?.expiresAtMs ?? Infinity);
         else put(key, bytes, ttlMs === 0 ? Infinity : nowMs + ttlMs);
-        return { done: true, existed, session };
+        return { done: true, session };
       }),
 
     remove: (key, { condition, ack, session, deadlineMs }) =>
       answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
         const entry = peek(key, nowMs);
-        const existed = entry !== undefined;
-        return { done: existed && isMet(condition, entry) && entries.delete(key), existed, session };
+        return { done: entry !== undefined && isMet(condition, entry) && entries.delete(key), session };
       }),
 
     async *scan() {

@@ -5,7 +5,7 @@
 import type { Coherence } from '../coherence/coherence';
 import type { Ack } from '../core/command';
 import { CacheError } from '../core/errors';
-import type { Change, ChangeOptions, Effect } from '../core/ports';
+import type { Change, ChangeOptions } from '../core/ports';
 import type { Session } from '../core/session';
 import type { Clock } from '../lib/clock';
 import type { NodeAddress } from '../redis/client';
@@ -26,7 +26,7 @@ export interface ShardWriterDeps {
 
 /** What became of a change, and an offset of the replication stream that has it in it; `Infinity`: not known. */
 interface Sent {
-  readonly reply: Effect;
+  readonly reply: boolean;
   readonly offset: number;
 }
 
@@ -58,7 +58,7 @@ export class ShardWriter {
    * Sends a change to the master and marks its key before the caller hears of it. `isAsking`: the key's slot is on
    * its way here. @throws Redirected in a cluster, when the key is elsewhere
    */
-  async change(change: RedisChange<Effect>, options: ChangeOptions, isAsking: boolean): Promise<Change> {
+  async change(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Change> {
     const { ack, session, deadlineMs } = options;
     for (;;) {
       const master = this.#members.usableMaster() ?? (await this.#members.masterBy(deadlineMs));
@@ -69,14 +69,14 @@ export class ShardWriter {
           return await this.#changeInSession(master, change, command, session, deadlineMs);
         }
         // Awaited here and nowhere in between: this is the path of every plain write.
-        const { reply, offset } =
+        const { reply: done, offset } =
           ack === 0
             ? await this.#send(master, command, deadlineMs)
             : await this.#sendConfirmed(command, ack, deadlineMs);
         this.#members.mark(change.key, offset);
-        if (session === undefined || !reply.done) return { ...reply, session };
+        if (session === undefined || !done) return { done, session };
         return {
-          ...reply,
+          done,
           session: this.#positions.renewed(session, await this.#stateBehind(master, deadlineMs)),
         };
       } catch (thrown) {
@@ -95,8 +95,8 @@ export class ShardWriter {
 
   async #changeInSession(
     master: Member,
-    { key }: RedisChange<Effect>,
-    command: RedisCommand<Effect>,
+    { key }: RedisChange<boolean>,
+    command: RedisCommand<boolean>,
     session: Session,
     deadlineMs: number,
   ): Promise<Change> {
@@ -107,20 +107,20 @@ export class ShardWriter {
     });
     // It leaves behind the change, in the same packet.
     const state = this.#stateBehind(master, deadlineMs);
-    const [made, behind] = await Promise.allSettled([sent, state]);
-    if (made.status === 'rejected') throw made.reason;
-    if (!made.value.done) return { ...made.value, session };
+    const [done, behind] = await Promise.allSettled([sent, state]);
+    if (done.status === 'rejected') throw done.reason;
+    if (!done.value) return { done: false, session };
     if (behind.status === 'rejected') throw behind.reason;
-    return { ...made.value, session: this.#positions.renewed(session, behind.value) };
+    return { done: true, session: this.#positions.renewed(session, behind.value) };
   }
 
-  #send(master: Member, command: RedisCommand<Effect>, deadlineMs: number): Promise<Sent> {
+  #send(master: Member, command: RedisCommand<boolean>, deadlineMs: number): Promise<Sent> {
     if (this.#members.isReplicated) return master.node.change(command, deadlineMs);
     // Replicas may come meanwhile, so it is marked all the same.
     return master.node.run(command, deadlineMs).then((reply) => ({ reply, offset: Infinity }));
   }
 
-  #sendConfirmed(command: RedisCommand<Effect>, ack: Exclude<Ack, 0>, deadlineMs: number): Promise<Sent> {
+  #sendConfirmed(command: RedisCommand<boolean>, ack: Exclude<Ack, 0>, deadlineMs: number): Promise<Sent> {
     if (this.#confirming === undefined) throw unreachable();
     return this.#confirming[ack].run(command, deadlineMs);
   }

@@ -8,7 +8,6 @@ import type { Key } from '../core/command';
 import type {
   Change,
   ChangeOptions,
-  Effect,
   Found,
   Log,
   NodeStatus,
@@ -128,7 +127,7 @@ export class Shard {
   }
 
   /** `isAsking`: the key's slot is on its way here. @throws Redirected in a cluster, when the key is elsewhere */
-  change(change: RedisChange<Effect>, options: ChangeOptions, isAsking = false): Promise<Change> {
+  change(change: RedisChange<boolean>, options: ChangeOptions, isAsking = false): Promise<Change> {
     return this.#writer.change(change, options, isAsking);
   }
 

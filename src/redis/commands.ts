@@ -1,12 +1,17 @@
-/** The commands that the engines send to a node, as data for `RedisNode.run`: what is sent, and what the answer means. */
+/**
+ * The commands that the engines send to a node, as data for `RedisNode.run`: what is sent, and what the answer means.
+ */
 import type { Redis } from 'ioredis';
 import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import { keyArgument } from '../core/key';
-import type { Effect, Expected, WriteOptions } from '../core/ports';
+import type { Expected, WriteOptions } from '../core/ports';
 import { parseReplication, type Replication } from './replication';
 
-/** Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never throws. */
+/**
+ * Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never
+ * throws.
+ */
 export type RedisCommand<T> = (client: Redis) => Promise<T>;
 
 /**
@@ -148,18 +153,9 @@ function withoutPreamble(thrown: unknown): unknown {
 
 type Words = [string, ...(string | number | Buffer)[]];
 
-const NOT_DONE: Effect = { done: false, existed: undefined };
-const DONE: Effect = { done: true, existed: undefined };
-const CREATED: Effect = { done: true, existed: false };
-const REPLACED: Effect = { done: true, existed: true };
-
-/** Whether the key was there tells only who looks in the same step. */
-const SET_AND_TELL_SCRIPT = `
-local existed = redis.call('EXISTS', KEYS[1])
-redis.call('SET', KEYS[1], unpack(ARGV))
-return existed`;
-
-/** Compare and set on the stored bytes. */
+/**
+ * Compare and set on the stored bytes. Redis copies them into Lua and back: 1 MiB takes milliseconds, for everybody.
+ */
 const SET_EXPECTED_SCRIPT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], unpack(ARGV, 2))
@@ -169,35 +165,30 @@ const DELETE_EXPECTED_SCRIPT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])`;
 
-/** `ttlMs` 0: no expiry, and one that the key had is cleared. Not done: the condition was not met. */
+/** `ttlMs` 0: no expiry, and one that the key had is cleared. False: the condition was not met. */
 export function setValue(
   key: Key,
   bytes: Buffer,
-  { ttlMs, condition, tellsExisted = false }: Pick<WriteOptions, 'ttlMs' | 'condition' | 'tellsExisted'>,
-): RedisChange<Effect> {
+  { ttlMs, condition }: Pick<WriteOptions, 'ttlMs' | 'condition'>,
+): RedisChange<boolean> {
   const name = keyArgument(key);
   const args: (string | number | Buffer)[] = [bytes];
   if (ttlMs === 'keep') args.push('KEEPTTL');
   else if (ttlMs > 0) args.push('PX', ttlMs);
   if (typeof condition === 'object') {
     const words: Words = ['EVAL', SET_EXPECTED_SCRIPT, 1, name, condition.expected, ...args];
-    return { key, words, parse: (reply) => (reply === 1 ? REPLACED : NOT_DONE) };
-  }
-  if (condition === undefined && tellsExisted) {
-    const words: Words = ['EVAL', SET_AND_TELL_SCRIPT, 1, name, ...args];
-    return { key, words, parse: (reply) => (reply === 1 ? REPLACED : CREATED) };
+    return { key, words, parse: (reply) => reply === 1 };
   }
   if (condition !== undefined) args.push(condition);
-  const done = condition === undefined ? DONE : condition === 'NX' ? CREATED : REPLACED;
-  return { key, words: ['SET', name, ...args], parse: (reply) => (reply === 'OK' ? done : NOT_DONE) };
+  return { key, words: ['SET', name, ...args], parse: (reply) => reply === 'OK' };
 }
 
-/** Not done: there was nothing, or something else than was expected. */
-export function deleteKey(key: Key, condition?: Expected): RedisChange<Effect> {
+/** False: there was nothing, or something else than was expected. */
+export function deleteKey(key: Key, condition?: Expected): RedisChange<boolean> {
   const name = keyArgument(key);
   const words: Words =
     condition === undefined ? ['DEL', name] : ['EVAL', DELETE_EXPECTED_SCRIPT, 1, name, condition.expected];
-  return { key, words, parse: (reply) => (reply === 1 ? REPLACED : NOT_DONE) };
+  return { key, words, parse: (reply) => reply === 1 };
 }
 
 /** A page of a walk over all keys; '0' begins one, and a returned '0' ends it. */

@@ -28,6 +28,8 @@ interface Candidate {
   /** Sends it; the group waits for the promise, which never rejects. */
   send(client: Redis): Promise<void>;
   refuse(error: CacheError): void;
+  /** All of the group were answered. What changed nothing needs no confirmation, and says so now. */
+  answered(offset: number): void;
   /** So many replicas have what was sent, and `offset` of the replication stream has it in it. */
   confirm(replicas: number, offset: number): void;
 }
@@ -49,17 +51,18 @@ export class ConfirmingConnection {
   }
 
   /**
-   * Runs the change and waits for its confirmations. Tells an offset of the replication stream that has it in it, by
-   * one ROLE behind each group; `Infinity`: it could not be learnt.
+   * Runs the change and waits for its confirmations, unless its reply is that nothing was changed (false). Tells an
+   * offset of the replication stream that has it in it, by one ROLE behind each group; `Infinity`: it could not be
+   * learnt.
    * @throws CacheError `unavailable` when too few came by `deadlineMs`; the message says whether the change may stand.
    */
-  run<T>(
-    change: RedisCommand<T>,
+  run(
+    change: RedisCommand<boolean>,
     deadlineMs: number,
-  ): Promise<{ readonly reply: T; readonly offset: number }> {
+  ): Promise<{ readonly reply: boolean; readonly offset: number }> {
     if (this.#closed) return Promise.reject(unreachable());
     return new Promise((resolve, reject) => {
-      let outcome: { readonly reply: T } | { readonly error: CacheError } | undefined;
+      let outcome: { readonly reply: boolean } | { readonly error: CacheError } | undefined;
       this.#candidates.push({
         deadlineMs,
         send: (client) =>
@@ -73,6 +76,10 @@ export class ConfirmingConnection {
             },
           ),
         refuse: reject,
+        answered: (offset) => {
+          if (outcome !== undefined && 'reply' in outcome && !outcome.reply)
+            resolve({ reply: false, offset });
+        },
         confirm: (replicas, offset) => {
           if (outcome !== undefined && 'error' in outcome) reject(outcome.error);
           else if (outcome === undefined || replicas < this.#replicas) reject(tooFew());
@@ -117,6 +124,10 @@ export class ConfirmingConnection {
     const offset = masterOffset()(client).catch(() => Infinity);
     const waited = waitForReplicas(this.#replicas, Math.max(1, Math.floor(leftMs - MARGIN_MS)))(client);
     client.stream.uncork();
+    // It was sent behind them, so they are answered.
+    void offset.then((reached) => {
+      for (const candidate of group) candidate.answered(reached);
+    });
     try {
       const answers = Promise.all([waited, offset, ...sent]);
       const [confirmed, reached] = await withDeadline(answers, leftMs, tooFew);

@@ -58,8 +58,8 @@ export class RedisNode {
   #replication: Replication | undefined;
   /** The probe under way, if any: never more than one, so a frozen node collects no queue of them. */
   #probe: Promise<void> | undefined;
-  /** The commands that leave together at the end of this turn. */
   #inFlight = 0;
+  /** The commands that leave together at the end of this turn. */
   #departures: Departure[] = [];
   /** The answer to the ROLE that leaves behind them, if any of them wants it. */
   #offsetBehind: Promise<number> | undefined;

@@ -32,6 +32,7 @@ export function openMetrics({ clock, engine, near }: MetricsOptions): Metrics {
   const startedMs = clock.now();
   const doors: DoorCounts[] = [];
   const eventLoop = openEventLoopMonitor();
+  const ofProcess = processMetrics();
   const registry = new Registry();
   addDoorMetrics(registry, doors);
   addNearMetrics(registry, () => near.status());
@@ -57,7 +58,7 @@ export function openMetrics({ clock, engine, near }: MetricsOptions): Metrics {
       return counts;
     },
     async exposition() {
-      return (await Promise.all([registry.metrics(), processMetrics().metrics()])).join('\n');
+      return (await Promise.all([registry.metrics(), ofProcess.metrics()])).join('\n');
     },
     figures: () => ({
       uptimeMs: clock.now() - startedMs,
@@ -118,7 +119,7 @@ function addDoorMetrics(registry: Registry, doors: readonly DoorCounts[]): void 
   const boundsSeconds = LATENCY_BOUNDS_MS.map((boundMs) => boundMs / MS_PER_SECOND);
   addSampledMetric(registry, {
     name: duration,
-    help: 'Time from the head of a request with a command in it to its answer.',
+    help: 'Time from when a request with a command in it was there as a whole to its answer.',
     type: 'histogram',
     read: () =>
       doors.flatMap(({ door, latency }) =>
@@ -154,9 +155,13 @@ function addNearMetrics(registry: Registry, status: () => NearCacheStatus): void
     ({ evictions }) => evictions,
   );
   add('gauge', 'ringcache_near_entries', 'Entries in the near cache.', ({ entries }) => entries);
-  add('gauge', 'ringcache_near_entries_max', 'NEAR_ENTRIES.', ({ entriesMax }) => entriesMax);
+  add('gauge', 'ringcache_near_entries_max', 'NEAR_ENTRIES; 0: it is off.', ({ enabled, entriesMax }) =>
+    enabled ? entriesMax : 0,
+  );
   add('gauge', 'ringcache_near_bytes', 'Bytes of the near cache, overhead included.', ({ bytes }) => bytes);
-  add('gauge', 'ringcache_near_bytes_max', 'NEAR_BYTES.', ({ bytesMax }) => bytesMax);
+  add('gauge', 'ringcache_near_bytes_max', 'NEAR_BYTES; 0: it is off.', ({ enabled, bytesMax }) =>
+    enabled ? bytesMax : 0,
+  );
 }
 
 /** A node that the engine does not name any more has no series any more. */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { keyFromBytes, keyFromText } from '../../src/core/key';
-import type { Change, Engine, Found, WriteOptions } from '../../src/core/ports';
+import type { Engine, Found, WriteOptions } from '../../src/core/ports';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 
@@ -53,18 +53,9 @@ export class EngineUnderTest {
   }
 
   async write(key: Key, value: string | Buffer, options: Partial<WriteOptions> = {}): Promise<boolean> {
-    return (await this.change(key, value, options)).done;
-  }
-
-  /** What became of a write that wants to know whether a value was there. */
-  tellingWrite(key: Key, value: string, options: Partial<WriteOptions> = {}): Promise<Change> {
-    return this.change(key, value, { tellsExisted: true, ...options });
-  }
-
-  private change(key: Key, value: string | Buffer, options: Partial<WriteOptions>): Promise<Change> {
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     const usual = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: this.deadline() } as const;
-    return this.engine.write(key, bytes, { ...usual, ...options });
+    return (await this.engine.write(key, bytes, { ...usual, ...options })).done;
   }
 
   /** `expected`: only in place of this value. */
@@ -264,44 +255,6 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
       });
     });
 
-    describe('a write that is asked whether a value was there', () => {
-      const created = { done: true, existed: false };
-      const replaced = { done: true, existed: true };
-
-      it('says so as it is, and writes as any other', async () => {
-        expect(await store.tellingWrite(key, 'first')).toMatchObject(created);
-        expect(await store.tellingWrite(key, 'second', { ttlMs: 60_000 })).toMatchObject(replaced);
-        expect(await store.text(key)).toBe('second');
-        expect((await store.read(key))?.remainingMs).toBeLessThanOrEqual(60_000);
-        expect(await store.tellingWrite(key, '')).toMatchObject(replaced);
-        expect(await store.read(key)).toMatchObject({ bytes: Buffer.alloc(0), remainingMs: Infinity });
-        expect(await store.tellingWrite(key, 'fourth')).toMatchObject(replaced);
-        await store.remove(key);
-        expect(await store.tellingWrite(key, 'fifth')).toMatchObject(created);
-      });
-
-      it('says so under each condition', async () => {
-        expect(await store.tellingWrite(key, 'v1', { condition: 'XX' })).toMatchObject({ done: false });
-        expect(await store.tellingWrite(key, 'v1', { condition: 'NX' })).toMatchObject(created);
-        expect(await store.tellingWrite(key, 'v2', { condition: 'NX' })).toMatchObject({ done: false });
-        expect(await store.tellingWrite(key, 'v2', { condition: 'XX' })).toMatchObject(replaced);
-        const condition = { expected: Buffer.from('v2') };
-        expect(await store.tellingWrite(key, 'v3', { condition })).toMatchObject(replaced);
-        expect(await store.text(key)).toBe('v3');
-      });
-
-      it('has created where the value before has expired', async () => {
-        await store.write(key, 'value', { ttlMs: 30 });
-        await eventually(async () => (await store.read(key, { strong: true })) === undefined);
-        expect(await store.tellingWrite(key, 'next')).toMatchObject(created);
-      });
-
-      it('of 20 at once exactly one has created', async () => {
-        const all = Array.from({ length: 20 }, (_, n) => store.tellingWrite(key, `value ${n}`));
-        expect((await Promise.all(all)).filter(({ existed }) => existed === false)).toHaveLength(1);
-      });
-    });
-
     describe('expiry', () => {
       it('a value without expiry has an infinite life', async () => {
         await store.write(key, 'value');
@@ -414,7 +367,6 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
           store.write(key, 'late', { deadlineMs }),
           store.engine.remove(key, { ack: 0, deadlineMs }),
           store.engine.remove(key, { condition: { expected: Buffer.from('value') }, ack: 0, deadlineMs }),
-          store.tellingWrite(key, 'late', { deadlineMs }),
           store.write(key, 'late', { condition: { expected: Buffer.from('value') }, deadlineMs }),
           store.engine.locate(key, deadlineMs),
         ];

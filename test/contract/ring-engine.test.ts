@@ -88,9 +88,10 @@ describe('ring', () => {
     expect(await store.text(key)).toBe('value');
   });
 
-  it('something that is no string is replaced by a write that tells, and was there', async () => {
+  it('something that is no string counts as there', async () => {
     await (await masterOf(key)).rpush('key', 'element');
-    expect(await store.tellingWrite(key, 'value')).toMatchObject({ done: true, existed: true });
+    expect(await store.write(key, 'value', { condition: 'NX' })).toBe(false);
+    expect(await store.write(key, 'value', { condition: 'XX' })).toBe(true);
     expect(await store.text(key)).toBe('value');
   });
 
@@ -109,9 +110,7 @@ describe('ring', () => {
       expect(held.filter((value) => value === expected).length).toBeGreaterThanOrEqual(ack);
     };
     await expectHeld('value');
-    expect(await store.write(key, 'told', { ack, tellsExisted: true })).toBe(true);
-    await expectHeld('told');
-    const condition = { expected: Buffer.from('told') };
+    const condition = { expected: Buffer.from('value') };
     expect(await store.write(key, 'next', { ack, condition })).toBe(true);
     await expectHeld('next');
     expect((await store.engine.remove(key, { ack, deadlineMs: store.deadline() })).done).toBe(true);
@@ -127,6 +126,11 @@ describe('ring', () => {
       ]);
       expect(codeOf(outcome)).toBe('unavailable');
       expect((outcome as PromiseRejectedResult).reason.message).toMatch(/may stand/);
+      // What changed nothing needs no replica to confirm it.
+      const ack = { ack: 2, deadlineMs: clock.now() + 400 } as const;
+      expect(await store.write(key, 'never', { ...ack, condition: 'NX' })).toBe(false);
+      const condition = { expected: Buffer.from('other') };
+      expect(await store.write(key, 'never', { ...ack, condition })).toBe(false);
     } finally {
       replicas.forEach((replica) => replica.thaw());
     }
@@ -148,7 +152,7 @@ describe('ring', () => {
     await master.config('SET', 'maxmemory', '1');
     try {
       const condition = { expected: Buffer.from('value') };
-      for (const options of [{}, { tellsExisted: true }, { condition }]) {
+      for (const options of [{}, { condition: 'XX' as const }, { condition }]) {
         await expect(store.write(key, 'more', options)).rejects.toMatchObject({ code: 'out_of_memory' });
       }
       expect(await store.text(key)).toBe('value');

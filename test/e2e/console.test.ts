@@ -5,7 +5,8 @@ import type { Browser } from 'playwright-core';
 import { runClientCommand } from '../../src/auth/client-command';
 import { findBrowser, openBrowser } from '../support/browser';
 import { makeFolder } from '../support/child';
-import { carriedOut, openConsole, type ConsolePage } from '../support/console-page';
+import { carriedOut, holdAnswers, openConsole, type ConsolePage } from '../support/console-page';
+import { eventually } from '../support/eventually';
 import { startGateway, type Gateway } from '../support/gateway';
 import { startShard, type ShardProcesses } from '../support/redis';
 
@@ -115,7 +116,9 @@ describeInBrowser('the console (without Chromium on PATH it is not tested)', () 
 
     await at('as-json').check();
     await set('document', ' {"a": [1, true, null, "é"]} ');
+    expect(await fact('Size')).toBe('24 bytes');
     await get('document');
+    expect(await fact('Size')).toBe('24 bytes');
     expect(await fact('Type')).toBe('JSON');
     expect(JSON.parse((await at('result-value').textContent())!)).toEqual({ a: [1, true, null, 'é'] });
 
@@ -175,6 +178,127 @@ describeInBrowser('the console (without Chromium on PATH it is not tested)', () 
     expect(await at('result-value').textContent()).toBe(`a${'🦊'.repeat(2047)}`);
   });
 
+  it('shows no more of a vast text than a page can bear, and hands out all of it', async () => {
+    const { page, at, get } = await open(gateway.apiKey);
+    const vast = 'x'.repeat(2 * 1024 * 1024);
+    await shard.master.client.set('vast', vast);
+    await shard.inSync();
+    await get('vast');
+    await page.getByRole('button', { name: 'Show the first 1,048,576 characters' }).click();
+    expect((await at('result-value').textContent())!.length).toBe(1024 * 1024);
+    expect(await at('result-actions').textContent()).toContain('Only the beginning is shown.');
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download' }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('value.txt');
+    expect(await readFile(await download.path(), 'utf8')).toBe(vast);
+  });
+
+  it('carries out one command at a time, and shows no old result meanwhile', async () => {
+    const { page, at, says, get, set } = await open(gateway.apiKey);
+    await set('shown', 'an old value');
+    await get('shown');
+    const answers = await holdAnswers(page, '/cache');
+    await at('key').fill('late');
+    await at('get').click();
+    await says('result-status', 'Getting …');
+    expect(await page.locator('body').textContent()).not.toContain('an old value');
+    expect(await at('set').getAttribute('aria-disabled')).toBe('true');
+    for (const id of ['get', 'delete', 'set']) await at(id).click({ force: true });
+    await answers.release();
+    await says('result-status', 'Not found');
+    expect(answers.held()).toBe(1);
+    expect(await at('set').getAttribute('aria-disabled')).toBe('false');
+    expect(await shard.master.client.exists('late')).toBe(0);
+  });
+
+  it('says that a change may stand whose answer was lost', async () => {
+    const { page, at, says, set, get, expectFailures } = await open(gateway.apiKey);
+    expectFailures('/cache', 'none');
+    await page.route('**/cache', async (route) => {
+      await route.fetch();
+      await route.abort();
+    });
+    await at('key').fill('in-doubt');
+    await at('value').fill('written');
+    await at('set').click();
+    await says('result-status', 'does not answer. It may have been carried out.');
+    expect(await shard.master.client.get('in-doubt')).toBe('written');
+    await at('get').click();
+    await says('result-status', /does not answer\.$/);
+    await page.unroute('**/cache');
+    await set('in-doubt', 'once more');
+    await get('in-doubt');
+  });
+
+  it('reads of a session see what its writes were told, others know no session', async () => {
+    const { page, at, set, get } = await open(gateway.apiKey);
+    const sent: (string | undefined)[] = [];
+    const brought: (string | undefined)[] = [];
+    page.on('response', (response) => {
+      if (!response.url().endsWith('/cache')) return;
+      sent.push(response.request().headers()['ringcache-session']);
+      brought.push(response.headers()['ringcache-session']);
+    });
+    await set('of-session', '1');
+    await at('consistency').selectOption('session');
+    await get('of-session');
+    await at('consistency').selectOption('eventual');
+    await get('of-session');
+    expect(sent).toEqual(['', brought[0], undefined]);
+    expect(brought[0]).toMatch(/^[\w-]{20,}$/);
+  });
+
+  it('refuses a pasted key that it could not hold', async () => {
+    const { page, at } = await open(gateway.apiKey);
+    await at('value').fill('two\nlines');
+    await at('value').press('Control+a');
+    await at('value').press('Control+c');
+    await at('key').press('Control+v');
+    expect(await at('key').inputValue()).toBe('');
+    expect(await page.evaluate(`document.getElementById('key').validationMessage`)).toContain('line break');
+    await at('key').fill('usable');
+    await carriedOut(page, () => at('get').click());
+  });
+
+  it('shows nobody an answer that comes after signing out, and asks nothing more', async () => {
+    await shard.master.client.set('late', 'a late value');
+    const { page, at, says } = await open(gateway.apiKey);
+    await says('service', 'ready');
+    const answers = await holdAnswers(page, '/cache');
+    await at('key').fill('late');
+    await at('get').click();
+    await eventually(() => answers.held() === 1);
+    const asked: string[] = [];
+    await page.clock.install();
+    await at('sign-out').click();
+    await at('sign-in').waitFor();
+    page.on('request', (request) => asked.push(request.url()));
+    await answers.release();
+    await eventually(async () => (await at('result').getAttribute('aria-busy')) === 'false');
+    expect(await page.locator('body').textContent()).not.toContain('a late value');
+    await page.clock.runFor(10_000);
+    expect(asked).toEqual([]);
+    await shard.master.client.del('late');
+  });
+
+  it('signs out when the browser puts the page away', async () => {
+    const { page, at } = await open(gateway.apiKey);
+    await at('key').fill('typed');
+    await page.evaluate(`dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))`);
+    expect(await at('sign-in').isVisible()).toBe(true);
+    expect(await at('key').inputValue()).toBe('');
+  });
+
+  it('forbids itself markup made of text', async () => {
+    const { page, close } = await openConsole(browser, gateway);
+    await expect(page.evaluate(`document.createElement('div').innerHTML = '<b>'`)).rejects.toThrow(
+      'TrustedHTML',
+    );
+    await close();
+  });
+
   it('shows bytes as a dump, and hands them out as a file', async () => {
     const { page, at, get, fact, shoot } = await open(gateway.apiKey);
     const bytes = Buffer.from(Array.from({ length: 2000 }, (_, index) => (index * 7) % 256));
@@ -207,9 +331,24 @@ describeInBrowser('the console (without Chromium on PATH it is not tested)', () 
   });
 
   it('keeps the token in memory alone, and nothing at all after signing out', async () => {
-    const { page, at, get, set } = await open(gateway.apiKey);
+    const { page, at, get, set, signIn } = await open();
+    const urls: string[] = [];
+    page.on('request', (request) => urls.push(request.url()));
+    const login = page.waitForResponse('**/login');
+    await signIn(gateway.apiKey);
+    const { access_token: token } = (await (await login).json()) as { access_token: string };
     await set('kept', 'a value');
     await get('kept');
+    expect(await page.evaluate(`[location.href, history.state, window.name]`)).toEqual([
+      `${gateway.origin}/`,
+      null,
+      '',
+    ]);
+    expect(gateway.lines.length).toBeGreaterThan(0);
+    for (const text of [...urls, ...gateway.lines, ...gateway.errorLines]) {
+      expect(text).not.toContain(gateway.apiKey);
+      expect(text).not.toContain(token);
+    }
     const stored = await page.evaluate(
       `Promise.all([document.cookie, localStorage.length, sessionStorage.length, indexedDB.databases(), caches.keys()])`,
     );
@@ -241,7 +380,7 @@ describeInBrowser('the console (without Chromium on PATH it is not tested)', () 
     await shoot('reader');
   });
 
-  it('a revoked token brings the form back, and what was typed is still there afterwards', async () => {
+  it('a revoked token brings the form back, and who signs in with another key finds nothing typed', async () => {
     const { page, at, says, set, get, expectFailures } = await open(leaving);
     await at('ttl').fill('90');
     await set('mine', 'typed before');
@@ -255,9 +394,7 @@ describeInBrowser('the console (without Chromium on PATH it is not tested)', () 
     await at('api-key').fill(gateway.apiKey);
     await page.keyboard.press('Enter');
     await at('workspace').waitFor();
-    expect(await at('key').inputValue()).toBe('mine');
-    expect(await at('value').inputValue()).toBe('typed before');
-    expect(await at('ttl').inputValue()).toBe('90');
+    for (const id of ['key', 'value', 'ttl']) expect(await at(id).inputValue()).toBe('');
     await get('mine');
     expect(await at('result-value').textContent()).toBe('typed before');
   });

@@ -3,11 +3,15 @@
  * that the parts fit each other, and that no secret stands in them.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { parseMasters, parseNodes, parseSeeds, parseSentinels } from '../../src/config/nodes';
 import type { NodeStatus } from '../../src/core/ports';
+import { HTTP_STATUS } from '../../src/doors/http/respond';
 import { openMetrics } from '../../src/telemetry/metrics';
+import { makeFolder, startChild } from '../support/child';
+import { eventually } from '../support/eventually';
 import { createFakeClock } from '../support/fake-clock';
 import { parseExposition } from '../support/prometheus-text';
 import { readmeProse } from '../support/readme';
@@ -21,6 +25,8 @@ interface ComposeService {
   user?: string;
   profiles?: string[];
   build?: { context: string; dockerfile: string };
+  network_mode?: string;
+  init?: boolean;
   command?: string[];
   env_file?: string;
   environment?: Record<string, unknown>;
@@ -208,7 +214,7 @@ describe('docker-compose.yml with the profile cluster', () => {
 
 describe('docker-compose.yml with the profile metrics', () => {
   const services = servicesOf('metrics');
-  const { 'metrics-token': sidecar, prometheus, grafana } = services;
+  const { 'metrics-certificate': copier, 'metrics-token': sidecar, prometheus, grafana } = services;
   const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
   const settings = parse(read('scripts/prometheus/prometheus.yml'));
   const [scrape] = settings.scrape_configs;
@@ -217,8 +223,13 @@ describe('docker-compose.yml with the profile metrics', () => {
   const mounted = (service: ComposeService | undefined, source: string): string =>
     service?.volumes?.find((volume) => volume.startsWith(`${source}:`))?.split(':')[1] ?? '';
 
-  it('has a sidecar, Prometheus and Grafana, with pinned images and ports for this machine only', () => {
-    expect(Object.keys(services).sort()).toEqual(['grafana', 'metrics-token', 'prometheus']);
+  it('has two sidecars, Prometheus and Grafana, with pinned images and ports for this machine only', () => {
+    expect(Object.keys(services).sort()).toEqual([
+      'grafana',
+      'metrics-certificate',
+      'metrics-token',
+      'prometheus',
+    ]);
     expect(prometheus?.image).toMatch(/^prom\/prometheus:v\d+\.\d+\.\d+$/);
     expect(grafana?.image).toMatch(/^grafana\/grafana:\d+\.\d+\.\d+$/);
     for (const service of Object.values(services)) {
@@ -262,7 +273,48 @@ describe('docker-compose.yml with the profile metrics', () => {
     }
   });
 
+  it('shows the folder with the certificate’s key to nobody with a network, a secret or the right to read it', () => {
+    const seeing = Object.values(services).filter(({ volumes = [] }) =>
+      volumes.some((volume) => volume.includes('certs')),
+    );
+    expect(seeing).toEqual([copier]);
+    expect(copier?.network_mode).toBe('none');
+    expect([copier?.environment, copier?.env_file, copier?.ports]).toEqual([undefined, undefined, undefined]);
+    // Not the image's user, who owns the key.
+    expect(copier?.user).toBe(sidecar?.user);
+  });
+
+  it('copies the certificate alone to where the token is, and again when another takes its name', async () => {
+    expect(copier?.build).toEqual(ringcache?.build);
+    expect(copier?.init).toBe(true);
+    expect(mounted(copier, './certs')).toBe('/app/certs');
+    expect(mounted(copier, 'metrics-token')).toBe(mounted(sidecar, 'metrics-token'));
+    expect(copier?.healthcheck?.test).toBe(`test -s /app/${ca}`);
+    const folder = await makeFolder();
+    const at = (name: string): string => path.join(folder, name);
+    for (const name of ['certs', 'token']) await mkdir(at(name));
+    await writeFile(at('certs/key.pem'), 'the key');
+    const renew = async (certificate: string): Promise<void> => {
+      await writeFile(at('certs/draft'), certificate);
+      await rename(at('certs/draft'), at(String(ringcache?.environment?.['TLS_CERT_FILE'])));
+    };
+    await renew('the first');
+    const [shell = '', ...rest] = copier?.command ?? [];
+    const loop = startChild(shell, rest, { folder, env: { PATH: process.env['PATH'] } });
+    const copied = (): Promise<string> => readFile(at(String(ca)), 'utf8').catch(() => '');
+    await eventually(async () => (await copied()) === 'the first');
+    await renew('the second');
+    await eventually(async () => (await copied()) === 'the second');
+    expect(await readdir(at('token'))).toEqual(['cert.pem']);
+    loop.signal('SIGKILL');
+    await loop.exited;
+    // Its last pause outlives it for a moment, and has these open.
+    for (const stream of [loop.stdout, loop.stderr]) stream.destroy();
+  });
+
   it('gives nobody but the sidecar a secret, and that one its API key only', () => {
+    // Every gateway has all of .env otherwise.
+    expect(ringcache?.environment?.['METRICS_API_KEY']).toBe('');
     expect(sidecar?.environment).toEqual({ API_KEY: '${METRICS_API_KEY:-${API_KEY:-}}' });
     for (const service of Object.values(services)) expect(service.env_file).toBeUndefined();
     expect([prometheus?.environment, grafana?.environment]).toEqual([undefined, undefined]);
@@ -279,13 +331,15 @@ describe('docker-compose.yml with the profile metrics', () => {
     });
     expect(scrape.tls_config.insecure_skip_verify).toBeUndefined();
     expect(scrape.tls_config.ca_file).toBe(
-      `${mounted(prometheus, './certs')}/${path.posix.basename(String(ca))}`,
+      `${mounted(prometheus, 'metrics-token')}/${path.posix.basename(String(ca))}`,
     );
-    expect(ca).toBe(ringcache?.environment?.['TLS_CERT_FILE']);
   });
 
   it('starts each after what it needs', () => {
-    expect(sidecar?.depends_on).toEqual({ ringcache: { condition: 'service_healthy' } });
+    expect(sidecar?.depends_on).toEqual({
+      'metrics-certificate': { condition: 'service_healthy' },
+      ringcache: { condition: 'service_healthy' },
+    });
     expect(prometheus?.depends_on).toEqual({ 'metrics-token': { condition: 'service_healthy' } });
     expect(Object.keys(grafana?.depends_on ?? {})).toEqual(['prometheus']);
   });
@@ -349,7 +403,8 @@ describe('docker-compose.yml with the profile metrics', () => {
   it('alerts on what README.md names, and on nothing else', () => {
     expect(settings.rule_files).toEqual(['alerts.yml']);
     expect(mounted(prometheus, './scripts/prometheus/alerts.yml')).toBe('/etc/prometheus/alerts.yml');
-    const told = readmeProse();
+    // A bar ends a cell of a table, in code too, unless it is escaped.
+    const told = readmeProse().replaceAll('\\|', '|');
     for (const { expr } of alerts()) expect(told).toContain(`\`${expr}\``);
     const named = [...told.matchAll(/^\| .* \| `([^`]*\b(?:up|ringcache_\w+)\b[^`]*)` +\|$/gm)].map(
       ([, expr]) => expr,
@@ -360,6 +415,13 @@ describe('docker-compose.yml with the profile metrics', () => {
         .sort(),
     );
   });
+});
+
+it('alerts on each code of a batch’s commands that a single one is answered 500 or above for', () => {
+  const [expression = ''] = alerts().flatMap(({ expr }) => (expr.includes('commands_total') ? [expr] : []));
+  const [, listed = ''] = /outcome=~"([^"]*)"/.exec(expression) ?? [];
+  const faults = Object.entries(HTTP_STATUS).flatMap(([code, status]) => (status >= 500 ? [code] : []));
+  expect(listed.split('|').sort()).toEqual(faults.sort());
 });
 
 interface Dashboard {
@@ -411,7 +473,7 @@ async function exposedLabels(): Promise<Map<string, Set<string>>> {
       commands: undefined,
       cause: undefined,
     },
-    ...{ command: 'READ', outcome: 'SUCCESS', source: undefined, status: 200, durationMs: 1 },
+    ...{ command: 'READ', outcome: 'SUCCESS', source: undefined, status: 200, durationMs: 1, workMs: 1 },
   });
   const { series, types } = parseExposition(await metrics.exposition());
   metrics.close();
@@ -430,8 +492,39 @@ async function exposedLabels(): Promise<Map<string, Set<string>>> {
   return labels;
 }
 
-/** The series that a PromQL expression asks for, and the labels that it names. */
+const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };
+
+/** Where the bracket at `start` is closed. @throws Error when it is not, or when one within is not */
+function endOfBracket(expression: string, start: number): number {
+  const open: (string | undefined)[] = [];
+  for (let at = start; at < expression.length; at++) {
+    const char = expression.charAt(at);
+    if (char === '"') {
+      at += /^"(?:[^"\\]|\\.)*(?=")/.exec(expression.slice(at))?.[0].length ?? expression.length;
+    } else if (char in CLOSING) {
+      open.push(CLOSING[char]);
+    } else if (/[)\]}]/.test(char)) {
+      if (open.pop() !== char) throw new Error(`a bracket too many at ${at}: ${expression}`);
+      if (open.length === 0) return at;
+    }
+  }
+  throw new Error(`a bracket is open: ${expression}`);
+}
+
+/** @throws Error when brackets do not fit, or when a quantile is asked of buckets that have lost their bounds */
+function checkSyntax(expression: string): void {
+  if (endOfBracket(`(${expression})`, 0) !== expression.length + 1)
+    throw new Error(`closed twice: ${expression}`);
+  for (const { index, 0: name } of expression.matchAll(/\bhistogram_quantile *(?=\()/g)) {
+    const start = index + name.length;
+    const given = expression.slice(start, endOfBracket(expression, start));
+    if (!/\bby *\([^)]*\ble\b[^)]*\)/.test(given)) throw new Error(`no le: ${expression}`);
+  }
+}
+
+/** The series that a PromQL expression asks for, and the labels that it names. @throws Error as `checkSyntax` does */
 function takeApart(expression: string): { names: string[]; labels: string[] } {
+  checkSyntax(expression);
   const labels: string[] = [];
   const bare = expression
     .replace(/\[[^\]]*\]/g, '')
@@ -445,8 +538,23 @@ function takeApart(expression: string): { names: string[]; labels: string[] } {
     });
   const words = bare.match(/[a-zA-Z_:][\w:]*(?! *\()\b/g) ?? [];
   const functions = [...bare.matchAll(/([a-zA-Z_]\w*) *\(/g)].map(([, name]) => name);
-  return { names: words.filter((word) => !/^e\d+$/.test(word) && !functions.includes(word)), labels };
+  const operators = ['and', 'or', 'unless'];
+  const isName = (word: string): boolean =>
+    !/^e\d+$/.test(word) && ![...functions, ...operators].includes(word);
+  return { names: words.filter(isName), labels };
 }
+
+it.each([
+  'rate(up[5m]',
+  'up)',
+  'sum by (le) (rate(up[5m)])',
+  'up{job="a"',
+  'up{job="a}',
+  'histogram_quantile(0.9, sum by (instance) (rate(x_bucket[5m])))',
+  'sum by (le) (histogram_quantile(0.9, rate(x_bucket[5m])))',
+])('an expression that Prometheus would refuse, or make nothing of, is seen here: %s', (expression) => {
+  expect(() => takeApart(expression)).toThrow(expression);
+});
 
 describe('scripts/Dockerfile', () => {
   const stages = dockerfile.split(/^(?=FROM )/m).slice(1);

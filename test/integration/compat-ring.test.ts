@@ -35,7 +35,10 @@ const set = async (pairs: object) => {
   return (reply.body as { message: string }).message;
 };
 
-/** A near cache is closed for a moment where announcements are late: what matters is who answers in the end, and with what. */
+/**
+ * A near cache is closed for a moment where announcements are late: what matters is who answers in the end, and with
+ * what.
+ */
 const comesFromCache = (key: string, value: string) =>
   eventually(async () => {
     const text = await getval(key);

@@ -138,12 +138,16 @@ describe('POST /set', () => {
     );
   });
 
-  it('claims nothing of the local cache where that does not keep the key', async () => {
+  it('says nothing of the local cache to who may not read, whatever it holds, and reads nothing for them', async () => {
     const writer = door.tokenWith(['write']);
-    expect(await messageOf({ unkept: 'v' }, writer)).toBe(
-      'Key not found in local cache. Key is not kept in local cache. Key not found in redis cache. Setting key in redis cache.',
+    expect(await messageOf({ hidden: 'v' }, writer)).toBe(
+      'Key not found in redis cache. Setting key in redis cache.',
     );
-    expect((await get('/?key=unkept')).get('Cache-Status')).toBe('ringcache; hit; detail=master');
+    expect((await get('/?key=hidden')).get('Cache-Status')).toBe('ringcache; hit; detail=master');
+    expect((await get('/?key=hidden')).get('Cache-Status')).toBe('ringcache; hit; detail=near');
+    expect(await messageOf({ hidden: 'w' }, writer)).toBe(
+      'Key found in redis cache. Overwriting key in redis cache.',
+    );
   });
 
   it('stands by the write when the READ behind it fails', async () => {

@@ -6,8 +6,8 @@ import { openHttpDoor, type HttpDoor } from '../support/http-door';
 
 const PAGES = path.join(__dirname, '../../src/doors/http/console/pages');
 const POLICY =
-  "default-src 'none';script-src 'self';style-src 'self';img-src 'self' data:;connect-src 'self';" +
-  "base-uri 'none';form-action 'none';frame-ancestors 'none'";
+  "default-src 'none';script-src 'self';style-src 'self';img-src 'self';connect-src 'self';" +
+  "base-uri 'none';form-action 'none';frame-ancestors 'none';require-trusted-types-for 'script';trusted-types 'none'";
 
 let door: HttpDoor;
 beforeAll(async () => {

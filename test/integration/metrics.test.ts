@@ -1,9 +1,15 @@
 /** `GET /metrics` through the door: who may ask, and that each figure moves when it should and no other does. */
 import request from 'supertest';
+import { CacheError } from '../../src/core/errors';
+import type { RequestLine } from '../../src/core/ports';
 import { aroundCache } from '../support/around-cache';
+import { eventually } from '../support/eventually';
 import { type HttpDoor, openHttpDoor } from '../support/http-door';
+import { openTestListener } from '../support/listener';
 import { type Exposition, parseExposition } from '../support/prometheus-text';
+import { openRaw } from '../support/raw-http';
 
+const SLOW_MS = 50;
 /** As `openHttpDoor` has it. */
 const NEAR_ENTRIES = 1000;
 
@@ -18,8 +24,8 @@ const scrape = (token = door.token) =>
 const cache = (body: object, token = door.token) =>
   request(door.app).post('/cache').set('Authorization', `Bearer ${token}`).send(body);
 
-async function exposed(): Promise<Exposition> {
-  const { status, text } = await scrape();
+async function exposed(of = door): Promise<Exposition> {
+  const { status, text } = await request(of.app).get('/metrics').auth(of.token, { type: 'bearer' });
   expect(status).toBe(200);
   return parseExposition(text);
 }
@@ -131,8 +137,76 @@ describe('the figures', () => {
     expect(count('READ', 'forbidden')).toBe(1);
     expect(sum('ringcache_commands_total')).toBe(7);
     expect(value('ringcache_requests_total', { command: 'BATCH', outcome: 'SUCCESS' })).toBe(1);
-    expect(value('ringcache_requests_total', { command: 'BATCH', outcome: 'PARTIAL' })).toBe(1);
+    expect(value('ringcache_requests_total', { command: 'BATCH', outcome: 'forbidden' })).toBe(1);
     expect(value('ringcache_request_duration_seconds_count', { command: 'BATCH' })).toBe(2);
+  });
+
+  it('the outcome of a batch is the code of its failures where all failed alike, else PARTIAL', async () => {
+    const read = { command: 'READ', key: 'a' };
+    const write = { command: 'WRITE', key: 'b', value: 1 };
+    const elsewhere = { command: 'READ', key: 'elsewhere' };
+    const codes: Record<string, 'unavailable' | 'timeout'> = { a: 'unavailable', elsewhere: 'timeout' };
+    const failing = await openHttpDoor({
+      around: (inner) =>
+        aroundCache(inner, {
+          executeBatch: async (principal, commands, deadlineMs) => {
+            const replies = await inner.executeBatch(principal, commands, deadlineMs);
+            return replies.map((reply, at) => {
+              const code = codes[String(commands[at]?.key)];
+              if (code === undefined) return reply;
+              return { command: reply.command, status: 'ERROR', error: new CacheError(code, 'It fails.') };
+            });
+          },
+        }),
+    });
+    const outcomeOf = async (batch: object[]): Promise<unknown> => {
+      await request(failing.app).post('/cache').auth(failing.token, { type: 'bearer' }).send(batch);
+      return failing.log.lines.at(-1)?.fields;
+    };
+    expect(await outcomeOf([read, read])).toMatchObject({ outcome: 'unavailable', status: 200 });
+    expect(await outcomeOf([read, elsewhere])).toMatchObject({ outcome: 'PARTIAL' });
+    expect(await outcomeOf([write, read])).toMatchObject({ outcome: 'PARTIAL' });
+    expect(await outcomeOf([read, write])).toMatchObject({ outcome: 'PARTIAL' });
+    expect(await outcomeOf([write])).toMatchObject({ outcome: 'SUCCESS' });
+    await failing.close();
+  });
+
+  it('faults of the service in a batch are counted as its commands’, since the batch itself is answered', async () => {
+    await door.engine.close();
+    const keys = ['a', 'b', 'c'];
+    const { status } = await cache(keys.map((key) => ({ command: 'WRITE', key, value: 1 })));
+    expect(status).toBe(200);
+    const { value } = await exposed();
+    expect(value('ringcache_commands_total', { command: 'WRITE', outcome: 'unavailable' })).toBe(keys.length);
+    expect(value('ringcache_requests_total', { command: 'BATCH', outcome: 'unavailable' })).toBe(1);
+    expect(value('ringcache_requests_failed_total')).toBe(0);
+  });
+
+  it('the time that a slow sender takes is in no latency', async () => {
+    const listener = await openTestListener(door.app);
+    const client = await openRaw(listener.port);
+    for (const [command, target, body] of [
+      ['WRITE', 'PUT /cache/k', '{"value":"v"}'],
+      ['BATCH', 'POST /cache', '[{"command":"READ","key":"k"}]'],
+    ] as const) {
+      const head = `Host: localhost\r\nAuthorization: Bearer ${door.token}\r\nContent-Type: application/json`;
+      client.send(
+        `${target} HTTP/1.1\r\n${head}\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 1)}`,
+      );
+      await eventually(async () => (await exposed()).value('ringcache_body_bytes') > 0);
+      const arrivedMs = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
+      const waitedMs = performance.now() - arrivedMs;
+      client.send(body.slice(1));
+      expect(Math.floor((await client.answer()).status / 100)).toBe(2);
+
+      const latencyMs = (await exposed()).value('ringcache_request_duration_seconds_sum', { command }) * 1000;
+      const lines = door.log.lines.map(({ fields }) => fields as Partial<RequestLine>);
+      const line = lines.find((each) => each.command === command);
+      expect(line!.durationMs! - latencyMs).toBeGreaterThanOrEqual(waitedMs);
+    }
+    client.destroy();
+    await listener.close();
   });
 
   it('a fault of the service is counted by its code, and as a failure', async () => {

@@ -1,7 +1,7 @@
 /** The console of a gateway in a real browser, as a person uses it. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Locator, Page, Route } from 'playwright-core';
 import { openPage, type WatchedPage } from './browser';
 import { eventually } from './eventually';
 import type { Gateway } from './gateway';
@@ -69,10 +69,31 @@ export async function openConsole(
   };
 }
 
+/**
+ * Lets no request to `path` be answered until `release`, and counts them. What is then answered is what the service
+ * would say.
+ */
+export async function holdAnswers(
+  page: Page,
+  path: string,
+): Promise<{ readonly held: () => number; readonly release: () => Promise<void> }> {
+  const routes: Route[] = [];
+  const hold = (route: Route): void => void routes.push(route);
+  await page.route(`**${path}`, hold);
+  return {
+    held: () => routes.length,
+    release: async () => {
+      await page.unroute(`**${path}`, hold);
+      // One that was given up is answered by nobody.
+      await Promise.allSettled(routes.map((route) => route.continue()));
+    },
+  };
+}
+
 /** Does something that sends a command, and waits until its outcome is shown. */
 export async function carriedOut(page: Page, act: () => Promise<unknown>): Promise<void> {
   const answered = page.waitForResponse((response) => new URL(response.url()).pathname === '/cache');
   await act();
   await answered;
-  await page.locator('#result:not([aria-busy])').waitFor();
+  await page.locator('#result[aria-busy="false"]').waitFor();
 }

@@ -24,7 +24,7 @@ export interface Asked {
 
 /** What the engine says of a change, from what the test says. */
 function changed(answer: Change | boolean): Change {
-  return typeof answer === 'boolean' ? { done: answer, existed: undefined, session: undefined } : answer;
+  return typeof answer === 'boolean' ? { done: answer, session: undefined } : answer;
 }
 
 export function createHeldCache(options: Partial<CacheOptions> & { nearEntries?: number } = {}) {

@@ -1,4 +1,7 @@
-/** The HTTP door over the real core and the real access; without a socket, and where not asked otherwise without Redis. */
+/**
+ * The HTTP door over the real core and the real access; without a socket, and where not asked otherwise without
+ * Redis.
+ */
 import { openAccess } from '../../src/auth/access';
 import { createSessionTokens } from '../../src/auth/session-tokens';
 import { createKeyring } from '../../src/cipher/keyring';

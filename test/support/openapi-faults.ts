@@ -1,6 +1,6 @@
 /**
- * Requests made from the description of an operation with one fault each, for fast-check, with the statuses that this fault
- * may have.
+ * Requests made from the description of an operation with one fault each, for fast-check, with the statuses that this
+ * fault may have.
  */
 import fc from 'fast-check';
 import type { Operation, Schema } from '../../src/doors/http/docs/open-api';
@@ -56,8 +56,8 @@ export class FaultMaker {
     this.#tokens = tokens;
   }
 
-  /** Requests with one fault, for an operation that asks for a token or a body. */
-  make(path: string, method: string, operation: Operation): fc.Arbitrary<Faulty> {
+  /** Requests with one fault, by the kinds of faults that the operation can have. */
+  make(path: string, method: string, operation: Operation): readonly fc.Arbitrary<Faulty>[] {
     const { parameters = [], security, requestBody } = operation;
     const good = this.#requests.good(path, method, operation);
     const kinds: fc.Arbitrary<Faulty>[] = [];
@@ -99,9 +99,10 @@ export class FaultMaker {
         asking({ ...draft, token: this.#tokens.without(scope) }),
       );
     }
-    if (security.length > 0 && hasKey) {
+    if (security.length > 0 && (hasKey || this.#requests.hasKeyInBody(operation))) {
       add('a token for other keys', [403], fc.constant(undefined), (draft) =>
-        asking({ ...draft, token: this.#tokens.elsewhere }),
+        // In a batch each command fails by itself.
+        Array.isArray(draft.body?.value) ? undefined : asking({ ...draft, token: this.#tokens.elsewhere }),
       );
     }
 
@@ -117,6 +118,11 @@ export class FaultMaker {
         }));
       }
       if (place === 'query') {
+        if (name === 'key') {
+          add('a key that is too long', [413], this.#longKeys(), (draft, key) =>
+            withQuery(draft, name, encodeURIComponent(key)),
+          );
+        }
         const bad = fc.oneof(fc.string(), fc.constantFrom('', '-1', '1e3', 'TRUE', 'null', ' 1'));
         add(`a bad "${name}"`, [400, 413], bad, (draft, text) =>
           this.#requests.values.isValid(schema, readAs(this.#requests.values.resolved(schema), text))
@@ -136,8 +142,18 @@ export class FaultMaker {
       }
       const badHeaders = BAD_HEADERS[name];
       if (place === 'header' && badHeaders !== undefined) {
-        add(`a bad ${name}`, [400], fc.constantFrom(...badHeaders), (draft, value) =>
-          asking({ ...draft, headers: [...draft.headers.filter(([each]) => each !== name), [name, value]] }),
+        // Where the token may be left out, a page is what the condition is on, and it is there without a key only.
+        const badHeader =
+          name === 'If-None-Match' && isOptional
+            ? (draft: Draft): Draft => ({ ...draft, query: draft.query.filter(([each]) => each !== 'key') })
+            : asking;
+        // There need not be a file of that name.
+        const refusals = path.includes('{file}') ? [400, 404] : [400];
+        add(`a bad ${name}`, refusals, fc.constantFrom(...badHeaders), (draft, value) =>
+          badHeader({
+            ...draft,
+            headers: [...draft.headers.filter(([each]) => each !== name), [name, value]],
+          }),
         );
       }
     }
@@ -145,7 +161,7 @@ export class FaultMaker {
     if (requestBody !== undefined) {
       this.#addBodyFaults(operation, add);
     }
-    return fc.oneof(...kinds);
+    return kinds;
   }
 
   #addBodyFaults(

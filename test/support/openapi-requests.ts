@@ -1,4 +1,7 @@
-/** Requests made from the description of an operation, for fast-check, of which the service must not refuse a single one. */
+/**
+ * Requests made from the description of an operation, for fast-check, of which the service must not refuse a single
+ * one.
+ */
 import fc from 'fast-check';
 import type { Limits } from '../../src/core/limits';
 import type { OpenApi, Operation, Parameter, Schema } from '../../src/doors/http/docs/open-api';
@@ -19,13 +22,18 @@ export interface Draft {
     { readonly type: string | undefined; readonly bytes: Buffer; readonly value: unknown } | undefined;
 }
 
+const SESSION = 'Ringcache-Session';
+
 /** Headers whose good values no schema can tell. */
 const HEADER_VALUES: Readonly<Record<string, readonly string[]>> = {
-  'Ringcache-Session': [''],
+  [SESSION]: [''],
   Prefer: ['return=minimal', 'return=representation', 'wait=10, return="minimal"', 'x'],
   'If-Match': ['*', '"x"', 'W/"x"', '"x", "y,z"'],
   'If-None-Match': ['*', '"x"', 'W/"x"', '"x", "y,z"'],
 };
+
+/** Of parameters in a path that are neither keys nor guessed: one file of each type that the console has. */
+const FILES = ['console.css', 'main.js', 'icon.svg'];
 
 /** What no operation describes, and none may stumble over. */
 const NOISE = [
@@ -57,7 +65,12 @@ export class RequestMaker {
     const ofPlace = (place: Parameter['in']): readonly Parameter[] =>
       parameters.filter((parameter) => parameter.in === place);
     const inPath = fc.record(
-      Object.fromEntries(ofPlace('path').map(({ name, schema }) => [name, this.spelled(schema)])),
+      Object.fromEntries(
+        ofPlace('path').map(({ name, schema }) => {
+          const spelled = this.spelled(schema);
+          return [name, name === 'file' ? fc.oneof(fc.constantFrom(...FILES), spelled) : spelled];
+        }),
+      ),
     );
     const pairs = (place: 'query' | 'header'): fc.Arbitrary<(readonly [string, string])[]> =>
       fc
@@ -86,6 +99,33 @@ export class RequestMaker {
       .filter(isPossible);
   }
 
+  /**
+   * The requests that the description shows: the parameters by their examples, and each example of a body; in a
+   * session.
+   */
+  examples(path: string, method: string, { parameters = [], security, requestBody }: Operation): Draft[] {
+    const ofPlace = (place: Parameter['in']): (readonly [string, string])[] =>
+      parameters.flatMap(({ name, in: where, example }) =>
+        where === place && example !== undefined ? [[name, encodeURIComponent(example)] as const] : [],
+      );
+    const bodies = Object.entries(requestBody?.content ?? {}).flatMap(([type, { examples = {} }]) =>
+      Object.values(examples).map(({ value }) => {
+        const isJson = type === 'application/json';
+        const text = isJson ? JSON.stringify(value).replace('$API_KEY', API_KEY) : String(value);
+        return { type, bytes: Buffer.from(text), value: isJson ? value : undefined };
+      }),
+    );
+    return (requestBody === undefined ? [undefined] : bodies).map((body) => ({
+      path,
+      method,
+      inPath: Object.fromEntries(ofPlace('path')),
+      query: ofPlace('query'),
+      headers: parameters.some(({ name }) => name === SESSION) ? [[SESSION, '']] : [],
+      token: security.some(({ bearer }) => bearer !== undefined) ? this.token : undefined,
+      body,
+    }));
+  }
+
   /** A parameter's value as it stands in a target. */
   spelled(schema: Schema): fc.Arbitrary<string> {
     return (
@@ -96,6 +136,12 @@ export class RequestMaker {
         .filter((text) => !(this.values.resolved(schema).type === 'number' && text.includes('e')))
         .map(encodeURIComponent)
     );
+  }
+
+  /** Whether its body says to which keys it goes. */
+  hasKeyInBody({ requestBody }: Operation): boolean {
+    const { schema } = requestBody?.content['application/json'] ?? {};
+    return schema !== undefined && this.values.mentions(schema, 'Key');
   }
 
   #body({ operationId, requestBody }: Operation): fc.Arbitrary<Draft['body']> {

@@ -1,6 +1,6 @@
 /**
- * Values made from the schemas of the description, for fast-check. A word of a schema that is not known here is an error,
- * so that none is passed over.
+ * Values made from the schemas of the description, for fast-check. A word of a schema that is not known here is an
+ * error, so that none is passed over.
  */
 import fc from 'fast-check';
 import type { Limits } from '../../src/core/limits';

@@ -1,7 +1,7 @@
 /**
- * The text format of Prometheus (0.0.4), read strictly: what its own parser would let pass in silence is a fault here. Of
- * `# HELP` and `# TYPE` each family must have both, its samples must stand behind them and nowhere else, no series may
- * come twice, and a histogram's buckets must add up.
+ * The text format of Prometheus (0.0.4), read strictly: what its own parser would let pass in silence is a fault
+ * here. Of `# HELP` and `# TYPE` each family must have both, its samples must stand behind them and nowhere else, no
+ * series may come twice, and a histogram's buckets must add up.
  */
 
 export interface Series {

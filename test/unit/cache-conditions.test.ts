@@ -1,6 +1,6 @@
 /**
- * Changes on condition of what is stored, against an engine whose answers the test holds back: judged on what the master
- * has, made in place of exactly that, and judged anew when somebody else was first.
+ * Changes on condition of what is stored, against an engine whose answers the test holds back: judged on what the
+ * master has, made in place of exactly that, and judged anew when somebody else was first.
  */
 import { createKeyring } from '../../src/cipher/keyring';
 import type { EtagCondition, Key } from '../../src/core/command';
@@ -228,17 +228,96 @@ describe('rights', () => {
 });
 
 describe('whether a value was there', () => {
-  it.each([true, false])('is told as the engine tells it: %s', async (existed) => {
+  it('is told by the condition that is met: NX first', async () => {
     const { asked, run } = createHeldCache();
     const reply = run(write('k', 'v', { tellsExisted: true }));
-    expect(asked[0]).toMatchObject({ details: { tellsExisted: true } });
-    asked[0]!.answer({ done: true, existed, session: undefined });
-    expect(await reply).toMatchObject({ status: 'SUCCESS', existed });
+    expect(conditionOf(await answer(asked, 'write', true))).toBe('NX');
+    expect(await reply).toMatchObject({ status: 'SUCCESS', existed: false });
   });
 
-  it('is not asked for by a WRITE that does not want to know', () => {
+  it('is told after as many attempts as others make necessary', async () => {
     const { asked, run } = createHeldCache();
-    void run(write('k', 'v'));
-    expect(asked[0]).toMatchObject({ details: { tellsExisted: undefined } });
+    const reply = run(write('k', 'v', { tellsExisted: true }));
+    const conditions = [];
+    // Somebody else removes and writes the key in between.
+    for (const isMet of [false, false, false, true]) {
+      conditions.push(conditionOf(await answer(asked, 'write', isMet)));
+    }
+    expect(conditions).toEqual(['NX', 'XX', 'NX', 'XX']);
+    expect(await reply).toMatchObject({ status: 'SUCCESS', existed: true });
+    expect(asked).toEqual([]);
+  });
+
+  it('is looked for with XX first where a value is near', async () => {
+    const { asked, run } = createHeldCache();
+    const before = run(read('k'));
+    await answer(asked, 'read', found('old'));
+    await before;
+    const reply = run(write('k', 'v', { tellsExisted: true }));
+    expect(conditionOf(await answer(asked, 'write', true))).toBe('XX');
+    expect(await reply).toMatchObject({ status: 'SUCCESS', existed: true });
+  });
+
+  it.each([
+    ['NX', true, false],
+    ['NX', false, true],
+    ['XX', true, true],
+    ['XX', false, false],
+  ] as const)('%s tells by itself: met %s, existed %s', async (condition, isMet, existed) => {
+    const { asked, run } = createHeldCache();
+    const reply = run(write('k', 'v', { condition, tellsExisted: true }));
+    expect(conditionOf(await answer(asked, 'write', isMet))).toBe(condition);
+    expect(await reply).toMatchObject({ status: isMet ? 'SUCCESS' : 'NOT_STORED', existed });
+    expect(asked).toEqual([]);
+  });
+
+  it('is not asked for by a WRITE that does not want to know', async () => {
+    const { asked, run } = createHeldCache();
+    const reply = run(write('k', 'v'));
+    expect(conditionOf(await answer(asked, 'write', true))).toBeUndefined();
+    expect(await reply).toMatchObject({ existed: undefined });
+  });
+});
+
+describe('changes on condition of one key', () => {
+  const unlessOther = { condition: whereItIsNot('other') };
+
+  it('take turns, so that n of them cost 2n questions', async () => {
+    const { asked, run } = createHeldCache();
+    const replies = ['a', 'b', 'c'].map((text) => run(write('k', text, unlessOther)));
+    for (const before of ['old', 'a', 'b']) {
+      await answer(asked, 'read', found(before));
+      await settled();
+      expect(asked).toHaveLength(1);
+      expect(conditionOf(await answer(asked, 'write', true))).toEqual(expecting(before));
+    }
+    for (const reply of await Promise.all(replies)) expect(reply.status).toBe('SUCCESS');
+    await settled();
+    expect(asked).toEqual([]);
+  });
+
+  it('do not wait for those of another key, nor for a plain WRITE', async () => {
+    const { asked, run } = createHeldCache();
+    void run(write('k', 'a', unlessOther));
+    void run(write('other', 'b', unlessOther));
+    void run(write('k', 'c'));
+    await settled();
+    expect(asked.map(({ what, key }) => [what, key])).toEqual([
+      ['read', 'k'],
+      ['read', 'other'],
+      ['write', 'k'],
+    ]);
+  });
+
+  it('go on when one of them fails', async () => {
+    const { asked, run } = createHeldCache();
+    const first = run(write('k', 'a', unlessOther));
+    const second = run(remove('k', unlessOther));
+    await settled();
+    asked.shift()!.fail(new CacheError('unavailable', 'away'));
+    expect(await first).toMatchObject({ status: 'ERROR' });
+    await answer(asked, 'read', found('old'));
+    await answer(asked, 'remove', true);
+    expect(await second).toMatchObject({ status: 'SUCCESS' });
   });
 });

@@ -14,7 +14,9 @@ const LINE: RequestLine = {
   outcome: 'SUCCESS',
   source: 'near',
   status: 200,
-  durationMs: 1,
+  // Never what is counted.
+  durationMs: 1e6,
+  workMs: 1,
   cause: undefined,
 };
 const NEAR: NearCacheStatus = {
@@ -41,10 +43,12 @@ const node = (address: string, more: Partial<NodeStatus> = {}): NodeStatus => ({
 
 const clock = createFakeClock();
 let shards: ShardStatus[];
+let near: NearCacheStatus;
 let metrics: Metrics;
 beforeEach(() => {
   shards = [{ name: 'a', nodes: [node('10.0.0.1:1', { role: 'master' }), node('10.0.0.2:1')] }];
-  metrics = openMetrics({ clock, engine: { status: () => shards }, near: { status: () => NEAR } });
+  near = NEAR;
+  metrics = openMetrics({ clock, engine: { status: () => shards }, near: { status: () => near } });
 });
 afterEach(() => metrics.close());
 
@@ -75,7 +79,7 @@ it('answers of 500 and above are failures, and nothing else is', async () => {
 
 it('a request is in the first bucket whose bound it does not exceed, and in one only', async () => {
   const http = metrics.observerFor('http');
-  for (const durationMs of [0, 0.25, 0.26, 5000, 5000.1, 1e9]) http.request({ ...LINE, durationMs });
+  for (const workMs of [0, 0.25, 0.26, 5000, 5000.1, 1e9]) http.request({ ...LINE, workMs });
   const { latency } = metrics.figures();
   expect(latency.boundsMs).toEqual([0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]);
   expect(latency.counts).toEqual([2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
@@ -91,7 +95,7 @@ it('a request is in the first bucket whose bound it does not exceed, and in one 
 
 it('the latency is that of requests with a command, of all doors and commands together', async () => {
   const [http, resp] = [metrics.observerFor('http'), metrics.observerFor('resp')];
-  http.request({ ...LINE, command: undefined });
+  http.request({ ...LINE, command: undefined, workMs: undefined });
   http.request({ ...LINE, command: 'WRITE' });
   resp.request({ ...LINE, command: 'BATCH' });
   expect(metrics.figures().latency.counts.reduce((sum, count) => sum + count)).toBe(2);
@@ -120,10 +124,16 @@ it('the load is asked for whenever somebody looks', async () => {
 
 it('the near cache is as it says itself', async () => {
   const { value, types } = await exposed();
-  const near = (name: string): number => value(`ringcache_near_${name}`);
-  expect(['entries', 'bytes', 'entries_max', 'bytes_max'].map(near)).toEqual([1, 2, 3, 4]);
-  expect(['hits_total', 'misses_total', 'evictions_total'].map(near)).toEqual([6, 7, 8]);
+  const valueOf = (name: string): number => value(`ringcache_near_${name}`);
+  expect(['entries', 'bytes', 'entries_max', 'bytes_max'].map(valueOf)).toEqual([1, 2, 3, 4]);
+  expect(['hits_total', 'misses_total', 'evictions_total'].map(valueOf)).toEqual([6, 7, 8]);
   expect(types.get('ringcache_near_hits_total')).toBe('counter');
+});
+
+it('nothing may be in a near cache that is off, whatever turned it off', async () => {
+  near = { ...NEAR, enabled: false };
+  const { value } = await exposed();
+  expect([value('ringcache_near_entries_max'), value('ringcache_near_bytes_max')]).toEqual([0, 0]);
 });
 
 it('a node has series for what is known of it and no others', async () => {

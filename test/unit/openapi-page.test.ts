@@ -65,4 +65,26 @@ it('shows a line to paste for each example, quoted for the shell', () => {
     '&#39;{&quot;command&quot;:&quot;READ&quot;,&quot;key&quot;:&quot;my_key&quot;}&#39;',
   );
   expect(page).toContain('https://localhost:8000/cache/my_key');
+  expect(page).toContain('https://localhost:8000/?key=my_key');
+  expect(page).toContain('https://localhost:8000/cache/my_key?ttl=60');
+});
+
+it.each([
+  ['livez', 'getLive', 'Open to all.'],
+  ['a command', 'execute', 'Needs a bearer token.'],
+  ['a READ', 'getValue', 'Needs a bearer token with read.'],
+  [
+    'the console and the look-up at one path',
+    'lookUp',
+    'Takes a bearer token with read; answers without a token too.',
+  ],
+])('says of %s who may ask', (_name, operationId, words) => {
+  const [, article = ''] = page.split(`<article id="${operationId}">`);
+  const [, rights = ''] = /<p class="rights">([\s\S]*?)<\/p>/.exec(article) ?? [];
+  expect(
+    rights
+      .replace(/<[^>]+>/g, '')
+      .replace(/\s+/g, ' ')
+      .trim(),
+  ).toMatch(new RegExp(`^${words}`));
 });

@@ -14,7 +14,7 @@ const oldRing = createKeyring([OLD]);
 const ring = createKeyring([NEW, OLD]);
 const lostRing = createKeyring([LOST]);
 
-const change = (done: boolean): Change => ({ done, existed: undefined, session: undefined });
+const change = (done: boolean): Change => ({ done, session: undefined });
 
 /**
  * The engine port over a Map, with hooks at the moments a race is about. Each call gives way once before it acts,

@@ -1,6 +1,7 @@
 /**
- * Which pages of other origins a browser lets call this service (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol).
- * It guards nothing by itself: every request needs its token all the same, and a program that is no browser never asks.
+ * Which pages of other origins a browser lets call this service (CORS,
+ * https://fetch.spec.whatwg.org/#http-cors-protocol). It guards nothing by itself: every request needs its token all
+ * the same, and a program that is no browser never asks.
  */
 import cors from 'cors';
 import type { RequestHandler } from 'express';
@@ -9,9 +10,10 @@ import type { RequestHandler } from 'express';
 const MAX_AGE_SECONDS = 600;
 
 /**
- * Gives answers to pages of these origins, and only those, the headers that let the page read them; a preflight, by which
- * a browser asks whether it may send such a request, is handed to `answerPreflight`. All answers vary by origin, those to
- * others too: a cache between must not give one caller what was meant for another.
+ * Gives answers to pages of these origins, and only those, the headers that let the page read them; a preflight, by
+ * which a browser asks whether it may send such a request, is handed to `answerPreflight`. All answers vary by
+ * origin, those to others too: a cache between must not give one caller what was meant for another. What the listener
+ * refuses before it is a request (`framing.ts`) is told to no page.
  */
 export function createCors(origins: readonly string[], answerPreflight: RequestHandler): RequestHandler {
   const allow = cors({

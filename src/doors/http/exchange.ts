@@ -33,12 +33,13 @@ export class Exchange {
   readonly requestId: string;
   /** Monotonic. */
   readonly arrivedMs: number;
-  /** For the log: who asked, for what, and where the value was found. */
+  /** For the log: who asked, and where the value was found. */
   client: string | undefined = undefined;
   address: string | undefined = undefined;
-  command: Command['command'] | 'BATCH' | undefined = undefined;
-  commandCount: number | undefined = undefined;
   source: Source | undefined = undefined;
+  #command: Command['command'] | 'BATCH' | undefined = undefined;
+  #commandCount: number | undefined = undefined;
+  #commandMs: number | undefined = undefined;
   #heldBytes = 0;
   #isAtWork = false;
   #ended = false;
@@ -88,6 +89,16 @@ export class Exchange {
       throw new CacheError('unavailable', 'There are too many requests; try again soon.');
     }
     this.#isAtWork = true;
+  }
+
+  /**
+   * The request is there as a whole, and says this; `nowMs`: monotonic, from when on its latency counts. `count`: how
+   * many commands a batch has.
+   */
+  beginCommand(command: Command['command'] | 'BATCH', nowMs: number, count?: number): void {
+    this.#command = command;
+    this.#commandMs = nowMs;
+    this.#commandCount = count;
   }
 
   /** The body is going to be read: a client that waits to be asked for it is asked (RFC 9110 10.1.1). */
@@ -154,17 +165,19 @@ export class Exchange {
     this.#ended = true;
     if (this.#heldBytes > 0) this.door.bodies.release(this.#heldBytes);
     if (this.#isAtWork) this.door.inFlight.release(1);
+    const endMs = this.door.clock.now();
     const line: RequestLine = {
       requestId: this.requestId,
       route: this.route,
       client: this.client,
       address: this.address,
-      command: this.command,
-      commands: this.commandCount,
+      command: this.#command,
+      commands: this.#commandCount,
       outcome,
       source: this.source,
       status,
-      durationMs: this.door.clock.now() - this.arrivedMs,
+      durationMs: endMs - this.arrivedMs,
+      workMs: this.#commandMs === undefined ? undefined : endMs - this.#commandMs,
       cause,
     };
     this.door.log.request(line);

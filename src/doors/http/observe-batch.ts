@@ -1,5 +1,9 @@
-/** What became of the commands of a batch, told to the observer in a few calls, however many commands there were. */
+/**
+ * What became of a batch: of its commands, told to the observer in a few calls however many there were, and of the
+ * whole.
+ */
 import type { Command, Reply } from '../../core/command';
+import type { ErrorCode } from '../../core/errors';
 import type { Observer, Outcome } from '../../core/ports';
 
 interface Tally {
@@ -22,4 +26,12 @@ export function observeBatch(observer: Observer, replies: readonly Reply[]): voi
     tally.count++;
   }
   for (const { command, outcome, count } of tallies) observer.commands(command, outcome, count);
+}
+
+/** The batch's own outcome: what the commands that failed have in common, where nothing else became of any of them. */
+export function batchOutcome(replies: readonly Reply[]): Outcome {
+  const codes = new Set<ErrorCode | undefined>();
+  for (const reply of replies) codes.add(reply.status === 'ERROR' ? reply.error.code : undefined);
+  const [code] = codes;
+  return codes.size > 1 ? 'PARTIAL' : (code ?? 'SUCCESS');
 }

@@ -8,8 +8,8 @@ import { judge, parseReadConditions } from './rest/preconditions';
 import type { Handler } from './routes';
 
 /**
- * The handler that answers `body`, and 304 to who has it (RFC 9110 13.1.2). `policy` is what the page may load, run and be
- * shown in.
+ * The handler that answers `body`, and 304 to who has it (RFC 9110 13.1.2). `policy` is what the page may load, run
+ * and be shown in.
  */
 export function createPage(body: Buffer, contentType: string, policy: CspDirectives): Handler {
   const etag = hash('sha256', body, 'base64url').slice(0, 24);

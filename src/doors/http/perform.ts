@@ -41,8 +41,9 @@ export function identify(exchange: Exchange, { access, sessionTokens }: RouteDep
 }
 
 /**
- * Carries out one command; a failure is the request's answer, unless `onError` gives another. To be called when the request has arrived as a whole: the
- * time that a slow sender takes is not the core's.
+ * Carries out one command; a failure is the request's answer, unless `onError` gives another. To be called when the
+ * request has arrived as a whole: the time that a slow sender takes is not the core's, neither in the deadline nor in
+ * the latency.
  */
 export function perform(
   { cache, limits, clock }: RouteDeps,
@@ -52,8 +53,9 @@ export function perform(
   onReply: (reply: GoodReply) => unknown,
   onError: (error: CacheError) => void = (error) => exchange.fail(error),
 ): void {
-  exchange.command = command.command;
-  const deadlineMs = clock.now() + limits.requestTimeoutMs;
+  const nowMs = clock.now();
+  exchange.beginCommand(command.command, nowMs);
+  const deadlineMs = nowMs + limits.requestTimeoutMs;
   const reply = cache.execute(principal, session?.carry(command) ?? command, deadlineMs);
   if (reply instanceof Promise) {
     exchange.attempt(async () => conclude(await reply));
@@ -83,9 +85,9 @@ export function performBatch(
   commands: readonly Command[],
   onReplies: (replies: readonly Reply[], deadlineMs: number) => unknown,
 ): void {
-  exchange.command = 'BATCH';
-  exchange.commandCount = commands.length;
-  const deadlineMs = clock.now() + limits.requestTimeoutMs;
+  const nowMs = clock.now();
+  exchange.beginCommand('BATCH', nowMs, commands.length);
+  const deadlineMs = nowMs + limits.requestTimeoutMs;
   const replies = cache.executeBatch(
     principal,
     commands.map((command) => session?.carry(command) ?? command),

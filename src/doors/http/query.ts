@@ -1,6 +1,6 @@
 /**
- * Query parameters, decoded strictly: what URLSearchParams would put a replacement character for is refused, since it may
- * be a key. Names and values are form-encoded (`+` is a space, as browsers write it).
+ * Query parameters, decoded strictly: what URLSearchParams would put a replacement character for is refused, since it
+ * may be a key. Names and values are form-encoded (`+` is a space, as browsers write it).
  */
 import type { IncomingMessage } from 'node:http';
 import { CacheError } from '../../core/errors';
@@ -37,7 +37,7 @@ export function hasQuery(request: IncomingMessage, name: string): boolean {
 }
 
 /** Of a name that the caller chose, an answer repeats so much. */
-const NAME_LENGTH_MAX = 100;
+export const NAME_LENGTH_MAX = 100;
 
 function pairsOf({ url = '' }: IncomingMessage): [string, string][] {
   const start = url.indexOf('?');

@@ -101,7 +101,10 @@ export function respond(
   departures.push({ response, status, headers: all, body });
 }
 
-/** What all answers vary by was set before (`cors.ts`), and `writeHead` would put what this one varies by in its place. */
+/**
+ * What all answers vary by was set before (`cors.ts`), and `writeHead` would put what this one varies by in its
+ * place.
+ */
 function joinVary(headers: string[], varyOfAll: string): void {
   const at = headers.indexOf('Vary') + 1;
   if (at > 0) headers[at] = `${headers[at] ?? ''}, ${varyOfAll}`;

@@ -4,8 +4,8 @@
  */
 import type { Reply } from '../../../core/command';
 import { CACHE_STATUS, CACHE_STATUS_MISS } from '../cache-status';
-import type { Outcome } from '../../../core/ports';
 import type { Exchange } from '../exchange';
+import { batchOutcome } from '../observe-batch';
 import { type Caller, type GoodReply, identify, perform, performBatch, type RouteDeps } from '../perform';
 import { bodyBytesMax, decodeText, readJsonBody } from '../read-body';
 import { CommandParser, type ParsedBody, type ParsedCommand } from './parse-commands';
@@ -72,16 +72,12 @@ function answerBatch(
   replies: readonly Reply[],
   context: ReplyContext,
 ): void {
-  let outcome: Outcome = 'SUCCESS';
   let text = '[';
   commands.forEach((parsed, index) => {
     const reply = replies[index];
     if (reply === undefined) throw new Error('the core owes a reply to each command of a batch');
-    if (reply.status === 'ERROR') {
-      outcome = 'PARTIAL';
-      exchange.reportInternal(reply.error);
-    }
+    if (reply.status === 'ERROR') exchange.reportInternal(reply.error);
     text += (index === 0 ? '' : ',') + replyText(parsed, reply, context);
   });
-  exchange.answer(200, `${text}]`, outcome);
+  exchange.answer(200, `${text}]`, batchOutcome(replies));
 }

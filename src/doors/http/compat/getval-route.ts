@@ -7,8 +7,8 @@ import { plainText } from '../value-text';
 import { readKeyOfPath } from './read-key';
 
 /**
- * The handler. The value stands as it is: JSON that is no string as its JSON text, and bytes that are not UTF-8 as these
- * bytes, although the line is announced as UTF-8: whoever stored them knows what they are.
+ * The handler. The value stands as it is: JSON that is no string as its JSON text, and bytes that are not UTF-8 as
+ * these bytes, although the line is announced as UTF-8: whoever stored them knows what they are.
  */
 export function createGetvalRoute(deps: RouteDeps): Handler {
   return (exchange) =>

@@ -3,10 +3,10 @@
  * key at each level.
  *
  * The words must be true, and a WRITE alone cannot make them so: it forgets the key in the near cache, whose next
- * READ fills it (`core/cache.ts` tells why a write installs nothing). So the near cache is asked before, the WRITE tells
- * whether the key existed, one READ fills the near cache, and that is asked again; it may have refused the value: it is
- * turned off, the value is longer than all of it, the key was changed meanwhile, or the announcements are interrupted. For
- * a client that may not read the near cache has nothing, and no READ is made.
+ * READ fills it (`core/cache.ts` tells why a write installs nothing). So the near cache is asked before, the WRITE
+ * tells whether the key existed, one READ fills the near cache, and that is asked again; it may have refused the
+ * value: it is turned off, the value is longer than all of it, the key was changed meanwhile, or the announcements
+ * are interrupted. To a client that may not read nothing is said of the near cache, and no READ is made.
  */
 import { type Command, Json, type Key, type Reply, type Value } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
@@ -30,8 +30,9 @@ interface Pair {
 
 /** What is said of the near cache and of what lies behind it, each before and after. */
 interface Levels {
-  readonly wasNear: boolean;
-  readonly isNear: boolean;
+  /** undefined: not shown to who may not read. */
+  readonly wasNear: boolean | undefined;
+  readonly isNear: boolean | undefined;
   readonly existed: boolean;
 }
 
@@ -64,7 +65,7 @@ export function createSetRoute(deps: RouteDeps): Handler {
 
       performBatch(deps, exchange, caller, writes, async (replies, deadlineMs) => {
         const existed = checkAll(replies);
-        if (principal.grants.has('read')) {
+        if (wasNear !== undefined) {
           // Outside the caller's session, whose reads pass the near cache by. When it fails, the pairs stand all the same.
           await cache.execute(
             principal,
@@ -128,14 +129,11 @@ function answerText({ name, value }: Pair, levels: Levels): string {
 }
 
 function messageOf({ wasNear, isNear, existed }: Levels): string {
-  const near = isNear
-    ? `${wasNear ? 'Overwriting' : 'Setting'} key in local cache.`
-    : 'Key is not kept in local cache.';
-  return [
-    wasNear ? 'Key found in local cache.' : 'Key not found in local cache.',
-    near,
-    existed
-      ? 'Key found in redis cache. Overwriting key in redis cache.'
-      : 'Key not found in redis cache. Setting key in redis cache.',
-  ].join(' ');
+  const behind = existed
+    ? 'Key found in redis cache. Overwriting key in redis cache.'
+    : 'Key not found in redis cache. Setting key in redis cache.';
+  if (wasNear === undefined) return behind;
+  const before = wasNear ? 'Key found in local cache.' : 'Key not found in local cache.';
+  const after = wasNear ? 'Overwriting key in local cache.' : 'Setting key in local cache.';
+  return `${before} ${isNear === true ? after : 'Key is not kept in local cache.'} ${behind}`;
 }

@@ -1,7 +1,7 @@
 /**
- * The description of this door (OpenAPI 3.1), put together from its parts. What the program knows in one place stands here from
- * that place: limits, codes, statuses. A test walks the routes and sends requests made from the description, so that
- * neither can change alone.
+ * The description of this door (OpenAPI 3.1), put together from its parts. What the program knows in one place stands
+ * here from that place: limits, codes, statuses. A test walks the routes and sends requests made from the
+ * description, so that neither can change alone.
  */
 import type { Limits } from '../../../core/limits';
 import { commandSchemas, describeCommands } from './describe-commands';
@@ -18,8 +18,10 @@ const ABOUT = [
   'An authenticated, distributed cache over HTTPS. `POST /login` turns an API key into a bearer token; every route that ' +
     'reads or changes a value asks for one.',
   'A failing answer is JSON with `status` `ERROR`, a `code` of a closed list, a `message` and a `request_id`. A path that is ' +
-    'not here is 404 `not_found`; another method is 405 `method_not_allowed`, with those that there are in `Allow`. A ' +
-    'GET or HEAD with a body is 400.',
+    'not here is 404 `not_found`, one that does not percent-decode to UTF-8 is 400; another method is 405 ' +
+    '`method_not_allowed`, with those that there are in `Allow`. A GET or HEAD with a body is 400.',
+  'Where an operation has no parameters in the query, the query is ignored, and so it is at `GET /` without a `key`; ' +
+    'everywhere else a parameter that is not described is 400.',
   'Fields may be added to answers. Answers are `Cache-Control: no-store` but for the pages. Where the deployment lets pages ' +
     'of other origins call, OPTIONS is answered 204 to their browsers, and answers carry `Vary: Origin`.',
 ];

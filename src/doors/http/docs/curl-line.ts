@@ -3,7 +3,10 @@ import type { Operation } from './open-api';
 
 const ORIGIN = 'https://localhost:8000';
 
-/** One line for each example of the body; one where there is none. `$AT`: the token. */
+/**
+ * One line for each example of the body; one where there is none. Parameters are as in their examples. `$AT`: the
+ * token.
+ */
 export function curlLines(path: string, method: string, operation: Operation): readonly string[] {
   const { parameters = [], requestBody, security } = operation;
   let target = path;
@@ -12,8 +15,8 @@ export function curlLines(path: string, method: string, operation: Operation): r
   for (const parameter of parameters) {
     if (parameter.in === 'path') {
       target = target.replace(`{${parameter.name}}`, encodeURIComponent(parameter.example ?? parameter.name));
-    } else if (parameter.required === true) {
-      query.push(`${parameter.name}=${encodeURIComponent(parameter.example ?? '')}`);
+    } else if (parameter.in === 'query' && parameter.example !== undefined) {
+      query.push(`${parameter.name}=${encodeURIComponent(parameter.example)}`);
     }
   }
   const asked = query.length === 0 ? target : `${target}?${query.join('&')}`;

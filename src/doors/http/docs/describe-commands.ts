@@ -15,6 +15,8 @@ import {
   needs,
   SESSION_IN,
   SESSION_OUT,
+  STORED_BASE64,
+  STORED_VALUE,
   TTL,
 } from './shared-parts';
 
@@ -149,17 +151,27 @@ export function commandSchemas(): Readonly<Record<string, Schema>> {
     Reply: { oneOf: ['ReadReply', 'WriteReply', 'DeleteReply'].map(schemaRef) },
     ReadReply: {
       oneOf: [
-        objectOf({ command: { const: 'READ' }, status: { const: 'SUCCESS' }, value: ANY_VALUE }),
-        objectOf({ command: { const: 'READ' }, status: { const: 'SUCCESS' }, value_base64: BASE64_VALUE }),
+        objectOf({ command: { const: 'READ' }, status: { const: 'SUCCESS' }, value: STORED_VALUE }),
+        objectOf({ command: { const: 'READ' }, status: { const: 'SUCCESS' }, value_base64: STORED_BASE64 }),
         messageReply('READ', 'NOT_FOUND'),
       ],
       description: 'Bytes that are no text come as `value_base64`, asked for or not.',
     },
     WriteReply: {
       oneOf: [
-        objectOf({ command: { const: 'WRITE' }, status: { const: 'SUCCESS' }, value: ANY_VALUE }),
-        objectOf({ command: { const: 'WRITE' }, status: { const: 'SUCCESS' }, value_base64: BASE64_VALUE }),
-        objectOf({ command: { const: 'WRITE' }, status: { const: 'SUCCESS' } }),
+        {
+          // One choice, since each that is open would let the others pass too.
+          ...objectOf(
+            {
+              command: { const: 'WRITE' },
+              status: { const: 'SUCCESS' },
+              value: STORED_VALUE,
+              value_base64: STORED_BASE64,
+            },
+            ['value', 'value_base64'],
+          ),
+          not: { required: ['value', 'value_base64'] },
+        },
         messageReply('WRITE', 'NOT_STORED'),
       ],
       description: 'The value as it was sent, unless `Prefer: return=minimal` leaves it out.',

@@ -1,7 +1,7 @@
 /** The forms of earlier systems, described (`contract.md` 5); with `GET /`, which is the console, too. */
 import type { Limits } from '../../../core/limits';
 import { keyNotFound } from './describe-rest';
-import { dataFailures } from './failures';
+import { dataFailures, readFailures } from './failures';
 import { jsonAnswer, objectOf, type Parameter, type Paths, type Schema } from './open-api';
 import {
   ACK_IN,
@@ -9,11 +9,15 @@ import {
   BASE64_VALUE,
   CACHE_STATUS_OUT,
   CONSISTENCY_IN,
+  IF_NONE_MATCH_OF_PAGE,
   KEY,
   KEY_IN_PATH,
   needs,
+  PAGE_ETAG_OUT,
   SESSION_IN,
   SESSION_OUT,
+  STORED_BASE64,
+  STORED_VALUE,
   TTL,
 } from './shared-parts';
 
@@ -59,7 +63,7 @@ export function describeCompat({ batchMax, valueBytesMax }: Limits): Paths {
             'All are written.',
             objectOf({
               Key: KEY,
-              Value: ANY_VALUE,
+              Value: STORED_VALUE,
               message: { type: 'string', description: 'For each level, whether it is set or overwritten.' },
               status: { const: 'successful' },
             }),
@@ -87,7 +91,7 @@ export function describeCompat({ batchMax, valueBytesMax }: Limits): Paths {
             headers: READ_HEADERS,
             content: { 'text/plain': { schema: { type: 'string', pattern: '^Not found: ' } } },
           },
-          ...dataFailures(),
+          ...readFailures(),
         },
       },
     },
@@ -136,7 +140,7 @@ export function describeCompat({ batchMax, valueBytesMax }: Limits): Paths {
         responses: {
           '200': jsonAnswer('The value.', v1Entry({}), READ_HEADERS),
           '404': keyNotFound(READ_HEADERS),
-          ...dataFailures(),
+          ...readFailures(),
         },
       },
     },
@@ -156,22 +160,31 @@ function describeRoot(): NonNullable<Paths[string]['get']> {
     operationId: 'lookUp',
     tags: ['Other forms'],
     summary: 'The value of a key with the levels it was found at; without `key` the console, a page',
+    description: 'With a `key` it asks for a token.',
     security: [{}, { bearer: ['read'] }],
-    parameters: [key, CONSISTENCY_IN, SESSION_IN],
+    parameters: [
+      key,
+      CONSISTENCY_IN,
+      SESSION_IN,
+      {
+        ...IF_NONE_MATCH_OF_PAGE,
+        description: 'Of the console: 304 where it has one of these tags. With a `key` it is ignored.',
+      },
+    ],
     responses: {
       '200': {
         description: 'The value; or the console.',
         headers: {
           'Cache-Status': CACHE_STATUS_OUT,
           'Ringcache-Session': SESSION_OUT,
-          ETag: { description: 'Of the console.', schema: { type: 'string' } },
+          ETag: CONSOLE_ETAG,
         },
         content: {
           'application/json': {
             schema: {
               oneOf: [
-                objectOf({ Key: KEY, Value: ANY_VALUE, ...FOUND }),
-                objectOf({ Key: KEY, Value_base64: BASE64_VALUE, ...FOUND }),
+                objectOf({ Key: KEY, Value: STORED_VALUE, ...FOUND }),
+                objectOf({ Key: KEY, Value_base64: STORED_BASE64, ...FOUND }),
               ],
             },
           },
@@ -180,7 +193,7 @@ function describeRoot(): NonNullable<Paths[string]['get']> {
       },
       '304': {
         description: 'The console, where `If-None-Match` names it.',
-        headers: { ETag: { description: 'Of the console.', required: true, schema: { type: 'string' } } },
+        headers: { ETag: { ...CONSOLE_ETAG, required: true } },
       },
       '404': jsonAnswer(
         'The key has no value.',
@@ -191,10 +204,12 @@ function describeRoot(): NonNullable<Paths[string]['get']> {
         }),
         READ_HEADERS,
       ),
-      ...dataFailures(),
+      ...readFailures(),
     },
   };
 }
+
+const CONSOLE_ETAG = { ...PAGE_ETAG_OUT, description: 'Of the console.' };
 
 const FOUND: Readonly<Record<string, Schema>> = {
   message: {
@@ -208,7 +223,7 @@ function v1Entry(more: Readonly<Record<string, Schema>>): Schema {
   return {
     oneOf: [
       objectOf({ key: KEY, value: TEXT_VALUE, ...more }),
-      objectOf({ key: KEY, value_base64: BASE64_VALUE, ...more }),
+      objectOf({ key: KEY, value_base64: STORED_BASE64, ...more }),
     ],
   };
 }

@@ -1,4 +1,5 @@
 /** `POST /login`, described. */
+import { LOGIN_BODY_BYTES_MAX } from '../login/login-route';
 import { failures } from './failures';
 import { jsonAnswer, objectOf, type Paths } from './open-api';
 import { OPEN_TO_ALL } from './shared-parts';
@@ -10,7 +11,7 @@ export function describeLogin(): Paths {
         operationId: 'login',
         tags: ['Login'],
         summary: 'An API key for a bearer token',
-        description: 'Fields beside `api_key` are ignored. The body is at most 16 KiB long.',
+        description: `Fields beside \`api_key\` are ignored. The body is at most ${LOGIN_BODY_BYTES_MAX} bytes long.`,
         security: OPEN_TO_ALL,
         requestBody: {
           required: true,

@@ -84,7 +84,7 @@ export function describeOps(): Paths {
               },
             }),
           ),
-          ...tokenFailures('timeout', 'corrupt_value'),
+          ...tokenFailures('timeout'),
         },
       },
     },

@@ -1,7 +1,7 @@
 /** The description itself, its page, and the files of the console, described. */
 import { failures } from './failures';
 import type { Content, Operation, Paths, Response } from './open-api';
-import { OPEN_TO_ALL } from './shared-parts';
+import { IF_NONE_MATCH_OF_PAGE, OPEN_TO_ALL, PAGE_ETAG_OUT } from './shared-parts';
 
 const ANY_FILE: Content = Object.fromEntries(
   ['text/css', 'text/javascript', 'image/svg+xml'].map((type) => [type, { schema: { type: 'string' } }]),
@@ -26,6 +26,7 @@ export function describePages(): Paths {
       get: {
         ...page('getConsoleFile', 'A file that the console asks for', ANY_FILE, failures('not_found')),
         parameters: [
+          IF_NONE_MATCH_OF_PAGE,
           {
             name: 'file',
             in: 'path',
@@ -42,18 +43,13 @@ export function describePages(): Paths {
 
 /** Something that is the same for everybody. */
 function page(operationId: string, summary: string, content: Content, fails = failures()): Operation {
-  const headers: Response['headers'] = {
-    ETag: {
-      description: 'For `If-None-Match` of the next request.',
-      required: true,
-      schema: { type: 'string' },
-    },
-  };
+  const headers: Response['headers'] = { ETag: { ...PAGE_ETAG_OUT, required: true } };
   return {
     operationId,
     tags: ['Pages'],
     summary,
     security: OPEN_TO_ALL,
+    parameters: [IF_NONE_MATCH_OF_PAGE],
     responses: {
       '200': { description: 'It.', headers, content },
       '304': { description: 'The caller has it: `If-None-Match` names it.', headers },

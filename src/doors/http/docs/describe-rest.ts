@@ -1,7 +1,7 @@
 /** `/cache/{key}`, described. */
 import type { Limits } from '../../../core/limits';
 import { bodyBytesMax } from '../read-body';
-import { dataFailures, failureSchema, failureWith } from './failures';
+import { dataFailures, failureSchema, failureWith, readFailures } from './failures';
 import {
   type Header,
   jsonAnswer,
@@ -24,13 +24,16 @@ import {
   needs,
   SESSION_IN,
   SESSION_OUT,
+  STORED_BASE64,
+  STORED_VALUE,
   TTL,
 } from './shared-parts';
 
 const IF_MATCH: Parameter = {
   name: 'If-Match',
   in: 'header',
-  description: 'Only if the value has one of these tags; `*`: only if there is a value. Not met: 412.',
+  description:
+    'Only if the value has one of these tags; not met: 412. Without a value it is 404 all the same.',
   schema: { type: 'string', minLength: 1 },
 };
 
@@ -87,7 +90,7 @@ export function describeRest({ valueBytesMax }: Limits): Paths {
             'Cache-Status': { ...CACHE_STATUS_OUT, required: true },
             'Ringcache-Session': SESSION_OUT,
           }),
-          ...dataFailures(),
+          ...readFailures(),
           '412': failureWith('precondition_failed', FOUND_HEADERS),
         },
       },
@@ -115,7 +118,12 @@ export function describeRest({ valueBytesMax }: Limits): Paths {
             schema: { type: 'boolean' },
           },
           SESSION_IN,
-          { ...IF_MATCH, description: `${IF_MATCH.description} Not together with \`If-None-Match\`.` },
+          {
+            ...IF_MATCH,
+            description:
+              'Only if the value has one of these tags; `*`: only if there is a value. Not met: 412. Not together with ' +
+              '`If-None-Match`.',
+          },
           {
             ...IF_NONE_MATCH,
             description:
@@ -146,7 +154,7 @@ export function describeRest({ valueBytesMax }: Limits): Paths {
         responses: {
           '200': written('A value was replaced.', false),
           '201': written('The key had no value.', true),
-          ...dataFailures('precondition_failed', 'unsupported_media_type', 'out_of_memory'),
+          ...dataFailures('precondition_failed', 'unsupported_media_type', 'corrupt_value', 'out_of_memory'),
         },
       },
       delete: {
@@ -173,7 +181,7 @@ export function describeRest({ valueBytesMax }: Limits): Paths {
             SESSION_HEADERS,
           ),
           '404': keyNotFound(SESSION_HEADERS),
-          ...dataFailures('precondition_failed', 'out_of_memory'),
+          ...dataFailures('precondition_failed', 'corrupt_value'),
         },
       },
     },
@@ -184,7 +192,10 @@ export function describeRest({ valueBytesMax }: Limits): Paths {
 export function restSchemas(): Readonly<Record<string, Schema>> {
   return {
     Entry: {
-      oneOf: [objectOf({ key: KEY, value: ANY_VALUE }), objectOf({ key: KEY, value_base64: BASE64_VALUE })],
+      oneOf: [
+        objectOf({ key: KEY, value: STORED_VALUE }),
+        objectOf({ key: KEY, value_base64: STORED_BASE64 }),
+      ],
       description: 'Bytes that are no text come as `value_base64`.',
     },
   };

@@ -1,6 +1,7 @@
 /**
- * `GET /docs`: the description as a page for people, made on the server, once. A renderer of our own, since the usual ones need
- * scripts or styles that stand inline, and mostly a third party's host: our policy for content allows neither.
+ * `GET /docs`: the description as a page for people, made on the server, once. A renderer of our own, since the usual
+ * ones need scripts or styles that stand inline, and mostly a third party's host: our policy for content allows
+ * neither.
  */
 import { curlLines } from './curl-line';
 import { type Html, html, prose } from './html';
@@ -54,7 +55,7 @@ export function renderDocsPage(document: OpenApi, stylesheet: string): string {
             <h2 id="failures">Failures</h2>
             ${Object.entries(components.responses).map(
               ([name, response]) =>
-                html`<h3 id="failure-${name}">${name.replaceAll('_or_', ' or ')}</h3>
+                html`<h3 id="failure-${name}">${failureTitle(name)}</h3>
                   ${responseHtml(response)}`,
             )}
           </section>
@@ -106,7 +107,6 @@ function contentsHtml(document: OpenApi, tag: string): Html {
 
 function operationHtml(document: OpenApi, { path, method, operation }: Described): Html {
   const { operationId, summary, description, parameters = [], requestBody, responses, security } = operation;
-  const scopes = security.flatMap(({ bearer = [] }) => bearer);
   return html`<article id="${operationId}">
     <h3>
       <a href="#${operationId}"><span class="method ${method}">${method}</span> <code>${path}</code></a>
@@ -114,12 +114,7 @@ function operationHtml(document: OpenApi, { path, method, operation }: Described
     <p class="summary">${prose(summary)}</p>
     ${description === undefined ? undefined : html`<p>${prose(description)}</p>`}
     <p class="rights">
-      ${
-        security.length === 0
-          ? 'Open to all.'
-          : html`Needs a bearer
-            token${scopes.length === 0 ? undefined : html` with ${scopes.map((scope) => html` <code>${scope}</code>`)}`}.`
-      }${method === 'get' ? ' HEAD is answered the same, without the body.' : undefined}
+      ${rightsHtml(security)}${method === 'get' ? ' HEAD is answered the same, without the body.' : undefined}
     </p>
     ${parameters.length === 0 ? undefined : parametersHtml(parameters)}
     ${
@@ -138,6 +133,16 @@ function operationHtml(document: OpenApi, { path, method, operation }: Described
         : answerHtml(status, response),
     )}
   </article>`;
+}
+
+function rightsHtml(security: Operation['security']): Html {
+  if (security.length === 0) return html`Open to all.`;
+  const scopes = security.flatMap(({ bearer = [] }) => bearer);
+  const token = html`a bearer
+  token${scopes.length === 0 ? undefined : html` with ${scopes.map((scope) => html` <code>${scope}</code>`)}`}`;
+  return security.some(({ bearer }) => bearer === undefined)
+    ? html`Takes ${token}; answers without a token too.`
+    : html`Needs ${token}.`;
 }
 
 function parametersHtml(parameters: readonly Parameter[]): Html {
@@ -178,7 +183,7 @@ function failureLinkHtml(status: string, $ref: string, { description }: Response
   const name = $ref.replace('#/components/responses/', '');
   return html`<p class="failure">
     <span class="status bad">${status}</span>
-    <a href="#failure-${name}">${name.replaceAll('_or_', ' or ')}</a>
+    <a href="#failure-${name}">${failureTitle(name)}</a>
     <span class="optional">${prose(description)}</span>
   </p>`;
 }
@@ -198,6 +203,11 @@ function mediaHtml(type: string, { schema }: MediaType): Html {
   const isBytes = schema.type === undefined && schema.description !== undefined && schema.oneOf === undefined;
   return html`<p><code>${type}</code></p>
     ${isBytes ? html`<p>${prose(schema.description ?? '')}</p>` : schemaHtml(schema)}`;
+}
+
+/** Of a component, in words. */
+function failureTitle(name: string): string {
+  return name.replaceAll('_or_', ' or ').replace('_with_session', ', with the session');
 }
 
 function anchorOf(tag: string): string {

@@ -1,6 +1,6 @@
 /**
- * `GET /openapi.json`, and `GET /docs` with its stylesheet: made once, open to all, since they tell nothing but what every caller
- * of this deployment has to know.
+ * `GET /openapi.json`, and `GET /docs` with its stylesheet: made once, open to all, since they tell nothing but what
+ * every caller of this deployment has to know.
  */
 import type { Limits } from '../../../core/limits';
 import { createPage } from '../page';

@@ -1,10 +1,11 @@
 /**
- * Answers that are failures (`contract.md` 6), from the one list of codes and the one table of their statuses: a new code does not
- * compile until it is explained here.
+ * Answers that are failures (`contract.md` 6), from the one list of codes and the one table of their statuses: a new
+ * code does not compile until it is explained here.
  */
 import type { ErrorCode } from '../../../core/errors';
 import { HTTP_STATUS } from '../respond';
 import { type Header, objectOf, type Response, type Responses, type Schema } from './open-api';
+import { SESSION_OUT } from './shared-parts';
 
 const WHEN = {
   bad_request: 'The request is not what this page says; the message names the field.',
@@ -33,7 +34,26 @@ const ALWAYS: readonly ErrorCode[] = ['bad_request', 'too_large', 'internal', 'u
 const WITH_TOKEN: readonly ErrorCode[] = ['unauthenticated', 'forbidden'];
 
 /** What else can happen to a request that reads or changes a value. */
-const WITH_DATA: readonly ErrorCode[] = [...WITH_TOKEN, 'conflict', 'corrupt_value', 'timeout'];
+const WITH_DATA: readonly ErrorCode[] = [...WITH_TOKEN, 'timeout'];
+
+/** What else can happen to a request that reads one, and in a session. */
+const WITH_READ: readonly ErrorCode[] = [...WITH_DATA, 'conflict', 'corrupt_value'];
+
+/** Never met by a route that carries out commands, or not once it has accepted the token. */
+const WITHOUT_SESSION: readonly ErrorCode[] = [
+  'unauthenticated',
+  'not_found',
+  'method_not_allowed',
+  'throttled',
+];
+
+/** Met by nobody else. */
+const WITH_COMMAND: readonly ErrorCode[] = [
+  'conflict',
+  'precondition_failed',
+  'corrupt_value',
+  'out_of_memory',
+];
 
 const RETRY_AFTER: Readonly<Record<string, Header>> = {
   'Retry-After': {
@@ -89,28 +109,38 @@ export function tokenFailures(...codes: readonly ErrorCode[]): Responses {
   return failures(...WITH_TOKEN, ...codes);
 }
 
-/** As `failures`, of a route that carries out a command on one key. */
+/** As `failures`, of a route that carries out a command on one key, and gives the session back. */
 export function dataFailures(...codes: readonly ErrorCode[]): Responses {
-  return failures(...WITH_DATA, ...codes);
+  return byStatus([...WITH_DATA, ...codes], (together) => ({
+    $ref: `#/components/responses/${hasSession(together) ? sessionNameOf(together) : nameOf(together)}`,
+  }));
 }
 
-/** As `dataFailures`, of the route that carries out any command. */
+/** As `dataFailures`, of a READ. */
+export function readFailures(): Responses {
+  return dataFailures(...WITH_READ);
+}
+
+/** As `readFailures`, of the route that carries out any command. */
 export function commandFailures(...codes: readonly ErrorCode[]): Responses {
-  return byStatus([...WITH_DATA, ...codes], (together) =>
-    responseOf(together, commandFailureSchema(together)),
+  return byStatus([...WITH_READ, ...codes], (together) =>
+    withSession(together, responseOf(together, commandFailureSchema(together))),
   );
 }
 
-/** The components that `failures` refers to. */
+/** The components that `failures` and `dataFailures` refer to. */
 export function failureResponses(): Readonly<Record<string, Response>> {
-  // A code never comes without those of its status that every request can meet.
-  const alone = CODES.filter((code) =>
-    ALWAYS.every((always) => always === code || HTTP_STATUS[always] !== HTTP_STATUS[code]),
-  );
-  const groups = [...alone.map((code) => [code]), ...groupsOf(CODES).values()];
-  return Object.fromEntries(
-    groups.map((together) => [nameOf(together), responseOf(together, failureSchema(together))]),
-  );
+  const responses: Record<string, Response> = {};
+  for (const together of groupsOf(CODES.filter((code) => !WITH_COMMAND.includes(code))).values()) {
+    responses[nameOf(together)] = responseOf(together, failureSchema(together));
+  }
+  const inSession = groupsOf(CODES.filter((code) => !WITHOUT_SESSION.includes(code)));
+  // Who reads nothing that is stored cannot meet the other code of its status.
+  for (const together of [...inSession.values(), ['internal'] as const]) {
+    const response = responseOf(together, failureSchema(together));
+    responses[sessionNameOf(together)] = withSession(together, response);
+  }
+  return responses;
 }
 
 /** A failure with that code alone, and with these headers beside its own. */
@@ -134,6 +164,19 @@ function groupsOf(codes: readonly ErrorCode[]): Map<string, ErrorCode[]> {
     groups.set(status, [...(groups.get(status) ?? []), code]);
   }
   return groups;
+}
+
+function hasSession(together: readonly ErrorCode[]): boolean {
+  return !together.some((code) => WITHOUT_SESSION.includes(code));
+}
+
+function withSession(together: readonly ErrorCode[], response: Response): Response {
+  if (!hasSession(together)) return response;
+  return { ...response, headers: { ...response.headers, 'Ringcache-Session': SESSION_OUT } };
+}
+
+function sessionNameOf(together: readonly ErrorCode[]): string {
+  return `${nameOf(together)}_with_session`;
 }
 
 function nameOf(together: readonly ErrorCode[]): string {

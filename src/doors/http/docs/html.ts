@@ -12,7 +12,7 @@ export function html(markup: TemplateStringsArray, ...parts: readonly Part[]): H
   return new Html(markup.reduce((text, next, index) => text + markupOf(parts[index - 1]) + next));
 }
 
-/** Our prose: what stands between backticks is code, an address is a link. */
+/** Our prose: what stands between backticks is code. */
 export function prose(text: string): Html {
   const parts = text.split(/(`[^`]+`)/);
   return html`${parts.map((part) =>

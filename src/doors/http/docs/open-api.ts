@@ -1,6 +1,6 @@
 /**
- * The parts of OpenAPI 3.1.1 and of JSON Schema 2020-12 that the description is made of. A vocabulary of few words, so that
- * what reads the description (the page, the tests) can know all of them.
+ * The parts of OpenAPI 3.1.1 and of JSON Schema 2020-12 that the description is made of. A vocabulary of few words,
+ * so that what reads the description (the page, the tests) can know all of them.
  */
 
 export interface OpenApi {

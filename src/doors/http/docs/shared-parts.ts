@@ -13,6 +13,9 @@ const base64Length = (bytes: number) => 4 * Math.ceil(bytes / 3);
 export const KEY = schemaRef('Key');
 export const ANY_VALUE = schemaRef('Value');
 export const BASE64_VALUE = schemaRef('Base64Value');
+/** In answers: whoever else writes to Redis knows nothing of our limits. */
+export const STORED_VALUE = schemaRef('StoredValue');
+export const STORED_BASE64 = schemaRef('StoredBase64');
 export const TTL = schemaRef('Ttl');
 export const ACK = schemaRef('Ack');
 
@@ -40,6 +43,17 @@ export function sharedSchemas({
       pattern: BASE64,
       maxLength: base64Length(valueBytesMax),
       description: `At most ${valueBytesMax} bytes, as base64 with its padding.`,
+    },
+    StoredValue: {
+      description:
+        'Any JSON value. What others have put into Redis is a string, and may be longer than what is taken here.',
+    },
+    StoredBase64: {
+      type: 'string',
+      contentEncoding: 'base64',
+      pattern: BASE64,
+      description:
+        'Bytes, as base64 with its padding. What others have put into Redis may be longer than what is taken here.',
     },
     Ttl: {
       type: 'number',
@@ -82,7 +96,9 @@ export const SESSION_IN: Parameter = {
 };
 
 export const SESSION_OUT: Header = {
-  description: 'The session renewed, on every answer to a request that has one, failures included.',
+  description:
+    'The session renewed, on every answer to a request that has one and whose token was accepted, failures included. A ' +
+    'request that is too broken to be looked at has none, nor has one with a session that is not ours.',
   schema: SESSION_TEXT,
 };
 
@@ -120,6 +136,19 @@ export const ETAG_OUT: Header = {
     'Names this form of the value (RFC 9110 8.8.3): another value, or the other form, has another one.',
   required: true,
   schema: { type: 'string', pattern: '^"[A-Za-z0-9_.-]+"$' },
+};
+
+/** Of what is the same for everybody. */
+export const PAGE_ETAG_OUT: Header = {
+  description: 'For `If-None-Match` of the next request.',
+  schema: { type: 'string', pattern: '^"[A-Za-z0-9_-]+"$' },
+};
+
+export const IF_NONE_MATCH_OF_PAGE: Parameter = {
+  name: 'If-None-Match',
+  in: 'header',
+  description: 'The tags that the caller has: 304 where the page has one of them.',
+  schema: { type: 'string', minLength: 1 },
 };
 
 /** For operations that ask for a token whose client has these scopes. */

@@ -4,7 +4,8 @@ import { CacheError } from '../../../core/errors';
 import type { Exchange } from '../exchange';
 import { decodeText, parseJson, readJsonBody } from '../read-body';
 
-const BODY_BYTES_MAX = 16 * 1024;
+/** The longest body of `POST /login`. */
+export const LOGIN_BODY_BYTES_MAX = 16 * 1024;
 
 /** The handler of `POST /login`. Failures are throttled by the address that the connection came from. */
 export function createLoginRoute(access: Pick<Access, 'login'>): (exchange: Exchange) => void {
@@ -12,7 +13,7 @@ export function createLoginRoute(access: Pick<Access, 'login'>): (exchange: Exch
     const { request } = exchange;
     const address = request.socket.remoteAddress ?? '';
     exchange.address = address;
-    readJsonBody(exchange, BODY_BYTES_MAX, (bytes) => {
+    readJsonBody(exchange, LOGIN_BODY_BYTES_MAX, (bytes) => {
       exchange.beginWork();
       const apiKey = parseApiKey(bytes);
       const login = access.login(apiKey, address);

@@ -1,6 +1,6 @@
 /**
- * `GET /metrics`: what Prometheus reads; for clients with the scope `admin`. It takes no place among the requests at work:
- * where those are full, whoever watches is to see it.
+ * `GET /metrics`: what Prometheus reads; for clients with the scope `admin`. It takes no place among the requests at
+ * work: where those are full, whoever watches is to see it.
  */
 import type { Access } from '../../../auth/access';
 import { checkAdmin } from '../../../core/cache';

@@ -1,6 +1,6 @@
 /**
- * `GET /ring/{key}`: where a key lives, and `GET /ring`: what the whole ring looks like. The core refuses clients without
- * the scope `admin`.
+ * `GET /ring/{key}`: where a key lives, and `GET /ring`: what the whole ring looks like. The core refuses clients
+ * without the scope `admin`.
  */
 import type { Access } from '../../../auth/access';
 import type { CacheService, KeyLocation } from '../../../core/cache';
@@ -46,7 +46,8 @@ function locationFields({ hash, shard, node, near, remainingMs }: KeyLocation): 
 
 /**
  * The handler of `GET /ring`: the circle on which keys have their points (`hash` of `GET /ring/{key}`), as arcs
- * `[last point, index into shards]`, each from behind the one before it. −1: nobody has it. `size` null: there is no ring.
+ * `[last point, index into shards]`, each from behind the one before it. −1: nobody has it. `size` null: there is no
+ * ring.
  */
 export function createPlacementRoute(
   cache: Pick<CacheService, 'placement'>,

@@ -38,7 +38,10 @@ function cacheFields({ engine, ready, coherence, shards, near }: CacheStatus): o
   };
 }
 
-/** `counts[i]`: requests that took longer than `bounds_ms[i - 1]` and at most `bounds_ms[i]`; the last one: longer than all. */
+/**
+ * `counts[i]`: requests that took longer than `bounds_ms[i - 1]` and at most `bounds_ms[i]`; the last one: longer
+ * than all.
+ */
 function telemetryFields(figures: TelemetryFigures): object {
   const { uptimeMs, requests, latency, eventLoopDelayMs } = figures;
   return {

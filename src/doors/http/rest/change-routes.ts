@@ -13,8 +13,8 @@ import { tagOf } from './representation';
 import { readValue } from './write-body';
 
 /**
- * The handler of PUT: 201 where the key was absent, 200 where a value was replaced. The `ETag` is that of the form that was
- * sent; as a condition of the next change it is as good as the other one.
+ * The handler of PUT: 201 where the key was absent, 200 where a value was replaced. The `ETag` is that of the form
+ * that was sent; as a condition of the next change it is as good as the other one.
  */
 export function createPutRoute(deps: RouteDeps): Handler {
   const parseParameters = createWriteParameters(deps.limits, deps.encryptionConfigured);
@@ -44,7 +44,10 @@ export function createPutRoute(deps: RouteDeps): Handler {
   };
 }
 
-/** The handler of DELETE. `If-Match: *` asks for nothing but a value to delete. */
+/**
+ * The handler of DELETE. What is absent is 404 under a condition too, since it would be without (RFC 9110 13.2.1); so
+ * `If-Match: *` asks for nothing that DELETE does not ask for itself.
+ */
 export function createDeleteRoute(deps: RouteDeps): Handler {
   return (exchange) => {
     const { request } = exchange;
@@ -60,12 +63,11 @@ export function createDeleteRoute(deps: RouteDeps): Handler {
       condition: condition === 'XX' ? undefined : condition,
       ack: parseAck(ack),
     } as const;
-    const needsValue = condition === 'XX' || condition?.isMatch === true;
     exchange.beginWork();
     perform(deps, exchange, caller, command, (reply) => {
       if (reply.status === 'SUCCESS') {
         exchange.answer(200, JSON.stringify({ key: keyTextOf(request), deleted: true }), 'SUCCESS');
-      } else if (reply.status === 'NOT_DELETED' || needsValue) {
+      } else if (reply.status === 'NOT_DELETED') {
         exchange.fail(notMet(condition));
       } else {
         answerAbsent(exchange);

@@ -1,6 +1,6 @@
 /**
- * The lists of entity tags that `If-Match` and `If-None-Match` carry (RFC 9110 8.8.3, 13.1.1, 13.1.2). Express's own parser
- * splits at every comma, and a comma may stand in a tag.
+ * The lists of entity tags that `If-Match` and `If-None-Match` carry (RFC 9110 8.8.3, 13.1.1, 13.1.2). Express's own
+ * parser splits at every comma, and a comma may stand in a tag.
  */
 import { CacheError } from '../../../core/errors';
 

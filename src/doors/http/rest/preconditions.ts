@@ -38,8 +38,8 @@ export function judge(
 }
 
 /**
- * The condition of a PUT or DELETE, on the value: the tag of either of its forms names it. A weak tag in `If-Match` equals
- * none, so that it may be a condition that nothing meets.
+ * The condition of a PUT or DELETE, on the value: the tag of either of its forms names it. A weak tag in `If-Match`
+ * equals none, so that it may be a condition that nothing meets.
  * @throws CacheError `bad_request`; also where both are given, which no single step could judge
  */
 export function parseChangeCondition(request: IncomingMessage): 'NX' | 'XX' | EtagCondition | undefined {

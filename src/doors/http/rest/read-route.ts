@@ -45,7 +45,10 @@ export function createReadRoute(deps: RouteDeps): Handler {
   };
 }
 
-/** 404 for a key that is not there; `extra` as in `Exchange.answer`. It is no failure, and the log does not call it one. */
+/**
+ * 404 for a key that is not there; `extra` as in `Exchange.answer`. It is no failure, and the log does not call it
+ * one.
+ */
 export function answerAbsent(exchange: Exchange, extra?: readonly string[]): void {
   const error = new CacheError('not_found', `${keyTextOf(exchange.request)} Key not found`);
   exchange.answer(404, errorBody(error, exchange.requestId), 'NOT_FOUND', extra);

@@ -1,6 +1,6 @@
 /**
- * The two forms in which `/cache/{key}` shows a value: JSON with the key beside it, or the value's bytes alone. They differ
- * in their bytes, so their strong entity tags must differ (RFC 9110 8.8.3); both name the same value.
+ * The two forms in which `/cache/{key}` shows a value: JSON with the key beside it, or the value's bytes alone. They
+ * differ in their bytes, so their strong entity tags must differ (RFC 9110 8.8.3); both name the same value.
  */
 import type { Request } from 'express';
 import type { Value } from '../../../core/command';

@@ -7,6 +7,7 @@ import { checkNumbers } from '../commands/check-numbers';
 import { parseBase64Value, parseValue } from '../commands/command-fields';
 import { parseObject } from '../parse-object';
 import type { Exchange } from '../exchange';
+import { NAME_LENGTH_MAX } from '../query';
 import { bodyBytesMax, decodeText, isJson, readBody, readJsonBody } from '../read-body';
 import type { Form } from './representation';
 
@@ -15,9 +16,6 @@ const JSON_MEDIA_TYPE = /^application\/json[ \t]*(?:[;,]|$)/i;
 
 /** The value lies in the body's object. */
 const DEPTH_OF_BODY = 1;
-
-/** Of a name that the caller chose, an answer repeats so much. */
-const NAME_LENGTH_MAX = 100;
 
 /**
  * Hands over the value and the form it came in, once the body has arrived as a whole; see `readBody`.

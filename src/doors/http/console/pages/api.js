@@ -4,9 +4,13 @@
  */
 
 const TIMEOUT_MS = 15_000;
+const SESSION_HEADER = 'Ringcache-Session';
 
-/** A request that came to nothing, in words for the reader. `status` undefined: there was no answer. */
-class Trouble extends Error {
+/**
+ * A request that came to nothing, in words for the reader. `status` undefined: there was no answer; `requestId` undefined:
+ * none of the service's, so that nobody knows whether it was carried out.
+ */
+export class Trouble extends Error {
   constructor({ code, message, status, requestId, retryAfterSeconds }) {
     super(message);
     Object.assign(this, { code, status, requestId, retryAfterSeconds });
@@ -31,6 +35,8 @@ export async function signIn(apiKey) {
     token: body.access_token,
     scopes: body.scope.split(' '),
     endsAtMs: Date.now() + body.expires_in * 1000,
+    // What this session's writes ask of its reads: the service's words, given back as they came.
+    writes: '',
     controller: new AbortController(),
   };
   return session;
@@ -46,6 +52,7 @@ export function endSession(why) {
 
 /**
  * Sends a request of this session. Paths are relative to the page, so that a proxy may serve it under a prefix.
+ * `seesWrites`: it takes part in a session of the service's (`Ringcache-Session`), whose reads see its own writes.
  * @returns `{ body, headers, tookMs }`
  * @throws Trouble, or SessionEnded
  */
@@ -64,7 +71,7 @@ export async function call(path, options = {}) {
   return reply;
 }
 
-async function send(path, { method = 'GET', body, headers = {} }, mine) {
+async function send(path, { method = 'GET', body, headers = {}, seesWrites = false }, mine) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const startedMs = performance.now();
   let response;
@@ -76,6 +83,7 @@ async function send(path, { method = 'GET', body, headers = {} }, mine) {
       headers: {
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
         ...(mine === undefined ? {} : { Authorization: `Bearer ${mine.token}` }),
+        ...(seesWrites ? { [SESSION_HEADER]: mine.writes } : {}),
         ...headers,
       },
       signal: mine === undefined ? timeout : AbortSignal.any([timeout, mine.controller.signal]),
@@ -85,9 +93,15 @@ async function send(path, { method = 'GET', body, headers = {} }, mine) {
     throw new Trouble({ code: 'no answer', message: 'The service does not answer.' });
   }
   const tookMs = performance.now() - startedMs;
+  if (seesWrites) mine.writes = writesAfter(response, mine);
   const reply = parse(text, response);
   if (!response.ok) throw troubleOf(response, reply);
   return { body: reply, headers: response.headers, tookMs };
+}
+
+/** A conflict stays until the session begins anew; an answer without the header leaves it as it was. */
+function writesAfter({ status, headers }, { writes }) {
+  return status === 409 ? '' : (headers.get(SESSION_HEADER) ?? writes);
 }
 
 /** All answers are JSON; one that is not comes from something between us and the service. */

@@ -1,53 +1,91 @@
 /** Get, set and delete: the two forms, what they send, and what comes of it. */
-import { call, SessionEnded } from './api.js';
-import { byId, byteCount, setText } from './dom.js';
-import { clearResult, showResult, showTrouble } from './result.js';
+import { call, SessionEnded, Trouble } from './api.js';
+import { byId, setText } from './dom.js';
+import { clearResult, showPending, showResult, showTrouble } from './result.js';
+import { sizeOf } from './value.js';
 
 /** What each button needs. */
 const SCOPES = { get: 'read', set: 'write', delete: 'delete' };
+/** What an answer that takes longer than this shows is that it takes long; until then the one before is only dimmed. */
+const PATIENCE_MS = 200;
 /** `Cache-Status` of a READ (RFC 9211): `ringcache; hit; detail=near`, `ringcache; fwd=miss`. */
 const PLACES = { near: 'near cache', replica: 'replica', master: 'master' };
 
 /** `onDone` hears of each key that a command was carried out on. */
 export function openCommands(onDone) {
   const key = byId('key');
-  /** Of several commands at the same time the last one is shown. */
-  let latest = 0;
+  /** One command at a time: none's failure is lost behind another's success. */
+  let isBusy = false;
 
-  async function run(command, tell) {
-    const number = ++latest;
-    byId('result').setAttribute('aria-busy', 'true');
+  async function run(command, { key: name, pending, isChange = false, headers, seesWrites, outcome }) {
+    if (isBusy) return;
+    setBusy(true);
+    const pause = setTimeout(() => showPending(pending, name), PATIENCE_MS);
     try {
-      const answer = await call('cache', { method: 'POST', body: command, headers: tell.headers });
-      if (number === latest) showResult({ key: tell.key, tookMs: answer.tookMs, ...tell.outcome(answer) });
-      onDone(tell.key);
+      const answer = await call('cache', { method: 'POST', body: command, headers, seesWrites });
+      showResult({ key: name, tookMs: answer.tookMs, ...outcome(answer) });
+      onDone(name);
     } catch (trouble) {
-      if (!(trouble instanceof SessionEnded) && number === latest) showTrouble(trouble, tell.key);
+      if (trouble instanceof SessionEnded) return;
+      if (!(trouble instanceof Trouble)) reportError(trouble);
+      showTrouble(isChange ? inDoubt(trouble) : trouble, name);
     } finally {
-      if (number === latest) byId('result').removeAttribute('aria-busy');
+      clearTimeout(pause);
+      setBusy(false);
     }
+  }
+
+  /** Not by `disabled`, which would take the focus from whoever has pressed one. */
+  function setBusy(isNow) {
+    isBusy = isNow;
+    byId('result').setAttribute('aria-busy', String(isNow));
+    for (const id of Object.keys(SCOPES)) byId(id).setAttribute('aria-disabled', String(isNow));
   }
 
   byId('get-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    const command = { command: 'READ', key: key.value, consistency: byId('consistency').value };
-    void run(JSON.stringify(command), { key: key.value, outcome: outcomeOfRead });
+    const consistency = byId('consistency').value;
+    const command = JSON.stringify({ command: 'READ', key: key.value, consistency });
+    // Otherwise the service would make it a read of the session, whatever was chosen.
+    const seesWrites = consistency === 'session';
+    void run(command, { key: key.value, pending: 'Getting …', seesWrites, outcome: outcomeOfRead });
   });
+
+  key.addEventListener('paste', (event) => {
+    if (!/[\r\n]/.test(event.clipboardData?.getData('text') ?? '')) return;
+    // The browser would make a space of it, in silence, and that is another key.
+    event.preventDefault();
+    key.setCustomValidity(
+      'What was pasted has a line break, which this field cannot hold. Nothing was pasted.',
+    );
+    key.reportValidity();
+  });
+  key.addEventListener('input', () => key.setCustomValidity(''));
+  key.addEventListener('blur', () => key.setCustomValidity(''));
 
   byId('delete').addEventListener('click', () => {
     if (!byId('get-form').reportValidity()) return;
     const command = JSON.stringify({ command: 'DELETE', key: key.value });
-    void run(command, { key: key.value, outcome: outcomeOfDelete });
+    void run(command, {
+      key: key.value,
+      pending: 'Deleting …',
+      isChange: true,
+      seesWrites: true,
+      outcome: outcomeOfDelete,
+    });
   });
 
   byId('set-form').addEventListener('submit', (event) => {
     event.preventDefault();
     if (!byId('get-form').reportValidity() || !checkValue()) return;
     const valueText = valueAsJson();
-    const size = byteCount(new Blob([byId('as-json').checked ? valueText : byId('value').value]).size);
+    const size = sizeOf(JSON.parse(valueText));
     void run(writeOf(key.value, valueText), {
       key: key.value,
+      pending: 'Setting …',
+      isChange: true,
       headers: { Prefer: 'return=minimal' },
+      seesWrites: true,
       outcome: () => ({ headline: 'Set', facts: { Size: size } }),
     });
   });
@@ -108,6 +146,12 @@ function writeOf(key, valueText) {
   if (byId('encrypt').value !== '') options.encrypt = byId('encrypt').value === 'true';
   const head = JSON.stringify({ command: 'WRITE', key, ...options });
   return `${head.slice(0, -1)},"value":${valueText}}`;
+}
+
+/** Where the service has not answered itself, a change may stand all the same. */
+function inDoubt({ code, message, requestId, retryAfterSeconds }) {
+  const doubt = requestId === undefined ? ' It may have been carried out.' : '';
+  return { code, message: message + doubt, requestId, retryAfterSeconds };
 }
 
 function outcomeOfRead({ body, headers }) {

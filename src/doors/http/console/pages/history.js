@@ -6,12 +6,12 @@
 export const WINDOW_SECONDS = 300;
 /** Two looks further apart are not compared: a page that was hidden, a service that was away. */
 const GAP_SECONDS = 10;
-/** Each is a list as long as `times`; null: a gap, undefined: nothing happened that could be measured. */
+/** Each is a list as long as `times`; null: nothing was measured, so that no line goes through there. */
 const NAMES = ['hitRate', 'perSecond', 'p50', 'p99'];
 
 /**
  * A history without anything in it.
- * @returns `add(status, nowSeconds)` after each look; `times` (seconds) and the lists of `NAMES` are the same arrays
+ * @returns `add(status, nowSeconds)` after each look, by a clock that never goes back; `times` (seconds) and the lists of `NAMES` are the same arrays
  *   for ever
  */
 export function createHistory() {
@@ -20,7 +20,7 @@ export function createHistory() {
 
   function push(seconds, figures) {
     lists.times.push(seconds);
-    for (const name of NAMES) lists[name].push(figures === null ? null : figures[name]);
+    for (const name of NAMES) lists[name].push(figures?.[name] ?? null);
   }
 
   function add(status, nowSeconds) {
@@ -28,7 +28,7 @@ export function createHistory() {
     if (last !== undefined && isContinued(last, look)) {
       push(nowSeconds, differencesOf(last, look));
     } else if (last !== undefined) {
-      push(nowSeconds, null);
+      push(nowSeconds);
     }
     last = look;
     const first = lists.times.findIndex((seconds) => seconds >= nowSeconds - WINDOW_SECONDS);
@@ -38,14 +38,25 @@ export function createHistory() {
   return { ...lists, add };
 }
 
+/**
+ * The places of the dots: where the line of these values is now, and wherever there is no line, since a measurement between
+ * two idle seconds has no neighbour.
+ */
+export function dotsOf(values) {
+  const isMeasured = (at) => typeof values[at] === 'number';
+  return [...values.keys()].filter(
+    (at) => isMeasured(at) && (at === values.length - 1 || !(isMeasured(at - 1) || isMeasured(at + 1))),
+  );
+}
+
 /** False where the sums began anew, or too long ago. */
 function isContinued(before, after) {
   if (after.nowSeconds - before.nowSeconds > GAP_SECONDS) return false;
   return sumsOf(before.status).every((sum, index) => !(sumsOf(after.status)[index] < sum));
 }
 
-function sumsOf({ uptime_seconds: uptime, near, requests, latency }) {
-  return [uptime, near.hits, near.misses, requests?.total, ...(latency?.counts ?? [])];
+function sumsOf({ uptime_seconds: uptime, near, latency }) {
+  return [uptime, near.hits, near.misses, ...(latency?.counts ?? [])];
 }
 
 function differencesOf(before, after) {
@@ -57,7 +68,8 @@ function differencesOf(before, after) {
   const counts = to.latency?.counts.map((count, index) => count - (from.latency?.counts[index] ?? 0));
   return {
     hitRate: reads > 0 ? (100 * hits) / reads : undefined,
-    perSecond: to.requests && from.requests ? (to.requests.total - from.requests.total) / seconds : undefined,
+    // Those whose latency was measured. The sum of all requests has those of whoever watches: this page's own.
+    perSecond: counts && sumOf(counts) / seconds,
     p50: counts && quantileOf(0.5, to.latency.bounds_ms, counts),
     p99: counts && quantileOf(0.99, to.latency.bounds_ms, counts),
   };
@@ -69,7 +81,7 @@ function differencesOf(before, after) {
  * @param counts one more than `bounds`: `counts[i]` lie between `bounds[i - 1]` and `bounds[i]`
  */
 function quantileOf(part, bounds, counts) {
-  const total = counts.reduce((sum, count) => sum + count, 0);
+  const total = sumOf(counts);
   if (total === 0) return undefined;
   let below = 0;
   for (const [index, bound] of bounds.entries()) {
@@ -81,4 +93,8 @@ function quantileOf(part, bounds, counts) {
     below += count;
   }
   return bounds.at(-1);
+}
+
+function sumOf(counts) {
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -1,21 +1,21 @@
 /** The console: what begins with a session and ends with it. */
-import { call, SessionEnded } from './api.js';
+import { call, SessionEnded, Trouble } from './api.js';
 import { allowCommands, clearCommands, openCommands } from './commands.js';
 import { byId, setText } from './dom.js';
 import { clearNodes, showNodes } from './nodes.js';
 import { addToPlots, clearPlots, openPlots } from './plots.js';
 import { startPolling } from './poll.js';
-import { clearRing, loadRing, locateKey, openRing } from './ring.js';
+import { clearRing, locateKey, openRing, refreshRing } from './ring.js';
 import { openSignIn } from './sign-in.js';
 
 const NEEDS_ADMIN = 'This needs the scope admin.';
-/** A ring changes when an operator changes it, or a cluster moves its slots. */
-const RING_EVERY_MS = 30_000;
 
 let polling;
 
 openSignIn({
-  onBegin(scopes) {
+  onBegin(scopes, { isAnother }) {
+    // What was typed before the last session ended is nobody's but its holder's.
+    clearCommands({ typed: isAnother });
     allowCommands(scopes);
     if (scopes.includes('admin')) watch();
     else clearWatched(NEEDS_ADMIN);
@@ -34,17 +34,16 @@ openPlots();
 
 function watch() {
   clearWatched('');
-  let ringDueMs = 0;
+  /** The service was away, or has never been here: it may be another one. */
+  let isNew = true;
   polling = startPolling(
     async () => {
       const { body } = await call('status');
-      if (performance.now() >= ringDueMs) {
-        await loadRing();
-        ringDueMs = performance.now() + RING_EVERY_MS;
-      }
       showService(body.ready ? 'good' : 'bad', `${body.engine}, ${body.ready ? 'ready' : 'not ready'}`);
       showNodes(body);
       addToPlots(body);
+      refreshRing(isNew);
+      isNew = false;
     },
     (trouble, waitMs) => {
       if (trouble instanceof SessionEnded) return false;
@@ -52,9 +51,9 @@ function watch() {
         clearWatched(trouble.message);
         return false;
       }
-      // When it is back it may be another one.
-      ringDueMs = 0;
-      const why = trouble.status === undefined ? 'no answer' : String(trouble.code);
+      isNew = true;
+      if (!(trouble instanceof Trouble)) reportError(trouble);
+      const why = trouble instanceof Trouble ? trouble.code : 'fault of this page';
       showService('bad', `${why}, trying again in ${Math.round(waitMs / 1000)} s`);
       return true;
     },

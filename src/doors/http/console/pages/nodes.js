@@ -47,11 +47,13 @@ export function clearNodes(note) {
 }
 
 function createRow() {
+  const heads = byId('nodes-head').children;
   const cells = COLUMNS.map(({ name, isNumber }, index) => {
     const cell = create(index === 0 ? 'th' : 'td', { className: isNumber ? 'number' : '' });
     if (index === 0) cell.scope = 'row';
     // A narrow screen has no room for the head of the table: there each cell says its column.
     cell.dataset.label = name;
+    cell.title = heads[index].title;
     return cell;
   });
   return create('tr', {}, ...cells);

@@ -1,6 +1,6 @@
 /** The plots of the last five minutes, drawn by uPlot, and the figures of this second beside their names. */
 import { age, byId, byteCount, counted, create, figure, milliseconds, setFacts, setText } from './dom.js';
-import { createHistory, WINDOW_SECONDS } from './history.js';
+import { createHistory, dotsOf, WINDOW_SECONDS } from './history.js';
 import uPlot from './uplot.js';
 
 const HEIGHT = 150;
@@ -14,7 +14,7 @@ const PLOTS = [
     top: () => 100,
   },
   {
-    title: 'Requests per second',
+    title: 'Cache requests per second',
     lines: [{ label: '', list: 'perSecond', colour: '--plot-1' }],
     tell: figure,
     top: roundUp,
@@ -49,7 +49,7 @@ export function openPlots() {
 export function addToPlots(status) {
   setText(byId('traffic-note'), '');
   setFacts(byId('traffic-facts'), factsOf(status));
-  history.add(status, Date.now() / 1000);
+  history.add(status, performance.now() / 1000);
   if (drawings.length === 0) draw();
   for (const drawing of drawings) {
     drawing.plot.setData(dataOf(drawing.about));
@@ -86,9 +86,11 @@ function draw() {
   byId('plots').hidden = false;
   drawings = PLOTS.map((about) => {
     const now = create('span', { className: 'plot-now figures' });
-    const area = create('div', { className: 'plot-area' });
+    // The figures beside the name say what there is to say of the picture.
+    const area = create('div', { className: 'plot-area', ariaHidden: 'true' });
     const title = create('span', { className: 'plot-title', textContent: about.title });
-    byId('plots').append(create('figure', { className: 'plot' }, create('figcaption', {}, title, now), area));
+    const figureOf = { className: 'plot', ariaLabel: about.title };
+    byId('plots').append(create('figure', figureOf, create('figcaption', {}, title, now), area));
     return { about, area, now };
   });
   // Not before all of them have their places: the first one would be as wide as all together.
@@ -152,21 +154,20 @@ function optionsOf(drawing) {
         stroke: colour(line.colour),
         width: 1.5,
         dash: line.dash,
-        points: { show: true, size: 6, fill: colour(line.colour), filter: lastPointOf },
+        points: {
+          show: true,
+          size: 6,
+          fill: colour(line.colour),
+          filter: (plot, index) => dotsOf(plot.data[index]),
+        },
       })),
     ],
     hooks: { setCursor: [() => drawing.plot && tellFigures(drawing)] },
   };
 }
 
-/** A dot where the line is now: alone, it is all that a page of one second has to show. */
-function lastPointOf(plot, index) {
-  const values = plot.data[index];
-  return typeof values.at(-1) === 'number' ? [values.length - 1] : [];
-}
-
 function nowSeconds() {
-  return history.times.at(-1) ?? Date.now() / 1000;
+  return history.times.at(-1) ?? performance.now() / 1000;
 }
 
 function splitsOf(low, high) {

@@ -10,12 +10,16 @@ const WIDE_PX = 570;
  * and for a READ the reply that has the value.
  */
 export function showResult({ headline, tone = 'good', key, tookMs, facts = {}, reply }) {
-  byId('result').hidden = false;
   const columns = byId('result').clientWidth >= WIDE_PX ? 16 : 8;
   const value = reply === undefined ? undefined : describeValue(reply, columns);
   const about = value === undefined ? {} : { Type: value.kind, Size: value.size };
   open(headline, tone, { Key: brief(key), ...facts, ...about, Took: milliseconds(tookMs) });
   if (value !== undefined) showValue(value);
+}
+
+/** A command whose answer lets wait. */
+export function showPending(headline, key) {
+  open(headline, 'plain', { Key: brief(key) });
 }
 
 /** A command that failed. */
@@ -29,12 +33,11 @@ export function showTrouble({ code, message, requestId, retryAfterSeconds }, key
 }
 
 export function clearResult() {
-  open('', 'plain', {});
-  byId('result').hidden = true;
+  open('', 'none', {});
 }
 
+/** The panel is never hidden: what is said in an element that was not there before, not every screen reader reads out. */
 function open(headline, tone, facts) {
-  byId('result').hidden = false;
   byId('result').dataset.tone = tone;
   // Said again even if it says the same: a new command was carried out.
   byId('result-status').replaceChildren(create('strong', { textContent: headline }));
@@ -51,27 +54,26 @@ function showValue(value) {
   box.textContent = value.glance;
   box.scrollTop = 0;
   if (value.glance.length < value.whole.length) offerWhole(box, value);
-  if (value.kind === 'binary') offerDownload(value.bytes);
+  if (value.bytes.length > 0) offerDownload(value);
 }
 
-function offerWhole(box, { whole, wholeLabel }) {
+function offerWhole(box, { whole, wholeLabel, isWhole }) {
   const note = create('span', { className: 'hint', textContent: 'Only the beginning is shown.' });
   const button = create('button', { type: 'button', className: 'quiet', textContent: wholeLabel });
   button.addEventListener('click', () => {
     box.textContent = whole;
     box.focus();
-    note.remove();
+    if (isWhole) note.remove();
     button.remove();
   });
   byId('result-actions').append(note, button);
 }
 
-function offerDownload(bytes) {
+function offerDownload({ bytes, fileName }) {
   const button = create('button', { type: 'button', className: 'quiet', textContent: 'Download' });
   button.addEventListener('click', () => {
     const url = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
-    // A name of ours: the key may be anything.
-    create('a', { href: url, download: 'value.bin' }).click();
+    create('a', { href: url, download: fileName }).click();
     // The download has the blob by then; the address is what would keep it in memory.
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   });

@@ -59,7 +59,11 @@ export function drawRing(svg, ring, colours) {
   needle.style.display = 'none';
   const title = shape('title', {});
   const words = [shape('text', { class: 'ring-name', y: 0 }), shape('text', { class: 'ring-point', y: 20 })];
-  svg.replaceChildren(title, ...paths.values(), needle, ...words);
+  // Lines round it, since not each colour stands out from the page.
+  const edges = [RADIUS - WIDTH / 2, RADIUS + WIDTH / 2].map((r) =>
+    shape('circle', { r, class: 'ring-edge' }),
+  );
+  svg.replaceChildren(title, ...paths.values(), ...edges, needle, ...words);
   return paths;
 }
 

@@ -1,5 +1,5 @@
 /** Signing in and out, what the token allows, and how long it lasts. */
-import { endSession, onSessionEnd, signIn } from './api.js';
+import { endSession, onSessionEnd, signIn, Trouble } from './api.js';
 import { byId, countdown, setText } from './dom.js';
 
 const MESSAGES = {
@@ -7,12 +7,17 @@ const MESSAGES = {
   left: '',
 };
 
-/** `onBegin` hears of the scopes of each new session, `onEnd` of why it ended: `expired` or `left`. */
+/**
+ * `onBegin` hears of the scopes of each new session, and whether its key `isAnother` than the last one's; `onEnd` of why it
+ * ended: `expired` or `left`.
+ */
 export function openSignIn({ onBegin, onEnd }) {
   const [panel, form, field] = [byId('sign-in'), byId('sign-in-form'), byId('api-key')];
   const [bar, ends, workspace] = [byId('session'), byId('session-ends'), byId('workspace')];
   const button = form.querySelector('button');
   let timer;
+  /** Of the key of the last session. */
+  let mark;
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -21,18 +26,27 @@ export function openSignIn({ onBegin, onEnd }) {
     void attempt().finally(() => (button.disabled = false));
   });
   byId('sign-out').addEventListener('click', () => endSession('left'));
+  // A browser may keep the page as it is, and show it again to whoever goes back.
+  addEventListener('pagehide', () => {
+    field.value = '';
+    endSession('left');
+  });
 
   async function attempt() {
     try {
-      const { scopes, endsAtMs } = await signIn(field.value);
-      begin(scopes, endsAtMs);
+      const apiKey = field.value;
+      const { scopes, endsAtMs } = await signIn(apiKey);
+      const before = mark;
+      mark = await markOf(apiKey);
+      begin(scopes, endsAtMs, mark === undefined || mark !== before);
     } catch (trouble) {
+      if (!(trouble instanceof Trouble)) reportError(trouble);
       say(sentenceOf(trouble));
       field.select();
     }
   }
 
-  function begin(scopes, endsAtMs) {
+  function begin(scopes, endsAtMs, isAnother) {
     field.value = '';
     say('');
     setText(byId('session-scope'), scopes.join(' '));
@@ -44,7 +58,7 @@ export function openSignIn({ onBegin, onEnd }) {
     timer = setInterval(tick, 1000);
     tick();
     show(true);
-    onBegin(scopes);
+    onBegin(scopes, { isAnother });
     byId('key').focus();
   }
 
@@ -65,6 +79,12 @@ export function openSignIn({ onBegin, onEnd }) {
   function say(sentence) {
     setText(byId('sign-in-message'), sentence);
   }
+}
+
+/** Tells one key from another without keeping it. undefined where the browser cannot: behind a proxy without TLS. */
+async function markOf(apiKey) {
+  const digest = await crypto.subtle?.digest('SHA-256', new TextEncoder().encode(apiKey));
+  return digest && new Uint8Array(digest).join();
 }
 
 function sentenceOf({ code, message, retryAfterSeconds }) {
