@@ -17,7 +17,7 @@ import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, type NodeAddress } from './client';
 import { masterOffset, waitForReplicas, type RedisCommand } from './commands';
-import { NotDone, translateRedisError, unreachable } from './redis-errors';
+import { translateRedisError, unreachable } from './redis-errors';
 
 /** Kept back from the deadline, so that WAIT's answer arrives before our own patience ends. */
 const MARGIN_MS = 50;
@@ -25,13 +25,11 @@ const MARGIN_MS = 50;
 /** A change that waits for its group. */
 interface Candidate {
   readonly deadlineMs: number;
-  /** Sends it; the group waits for the promise, which never rejects. */
-  send(client: Redis): Promise<void>;
+  /** Sends it, and tells whether something was changed that needs to be confirmed. Never rejects. */
+  send(client: Redis): Promise<boolean>;
   refuse(error: CacheError): void;
-  /** All of the group were answered. What changed nothing needs no confirmation, and says so now. */
-  answered(offset: number): void;
-  /** So many replicas have what was sent, and `offset` of the replication stream has it in it. */
-  confirm(replicas: number, offset: number): void;
+  /** So many replicas have what it changed, and `offset` of the replication stream has it in it. */
+  settle(replicas: number, offset: number): void;
 }
 
 export class ConfirmingConnection {
@@ -62,28 +60,21 @@ export class ConfirmingConnection {
   ): Promise<{ readonly reply: boolean; readonly offset: number }> {
     if (this.#closed) return Promise.reject(unreachable());
     return new Promise((resolve, reject) => {
-      let outcome: { readonly reply: boolean } | { readonly error: CacheError } | undefined;
+      let reply = false;
       this.#candidates.push({
         deadlineMs,
         send: (client) =>
           change(client).then(
-            (reply) => void (outcome = { reply }),
+            (made) => (reply = made),
             (thrown: unknown) => {
-              const error = translateRedisError(thrown);
-              outcome = { error };
-              // Nothing was changed, so nothing needs to be confirmed.
-              if (error instanceof NotDone) reject(error);
+              reject(translateRedisError(thrown));
+              return false;
             },
           ),
         refuse: reject,
-        answered: (offset) => {
-          if (outcome !== undefined && 'reply' in outcome && !outcome.reply)
-            resolve({ reply: false, offset });
-        },
-        confirm: (replicas, offset) => {
-          if (outcome !== undefined && 'error' in outcome) reject(outcome.error);
-          else if (outcome === undefined || replicas < this.#replicas) reject(tooFew());
-          else resolve({ reply: outcome.reply, offset });
+        settle: (replicas, offset) => {
+          if (replicas < this.#replicas) reject(tooFew());
+          else resolve({ reply, offset });
         },
       });
       if (this.#isBusy) return;
@@ -117,21 +108,26 @@ export class ConfirmingConnection {
     this.#isBusy = false;
   }
 
+  /** WAIT leaves when the group is answered, and only if something was changed: until it ends nobody else gets on. */
   async #confirm(client: Redis, group: readonly Candidate[]): Promise<void> {
-    const leftMs = earliestOf(group) - this.#clock.now();
+    const untilMs = earliestOf(group);
+    const inTime = <T>(work: Promise<T>): Promise<T> =>
+      withDeadline(work, untilMs - this.#clock.now(), tooFew);
     client.stream.cork();
     const sent = group.map((candidate) => candidate.send(client));
     const offset = masterOffset()(client).catch(() => Infinity);
-    const waited = waitForReplicas(this.#replicas, Math.max(1, Math.floor(leftMs - MARGIN_MS)))(client);
     client.stream.uncork();
-    // It was sent behind them, so they are answered.
-    void offset.then((reached) => {
-      for (const candidate of group) candidate.answered(reached);
-    });
     try {
-      const answers = Promise.all([waited, offset, ...sent]);
-      const [confirmed, reached] = await withDeadline(answers, leftMs, tooFew);
-      for (const candidate of group) candidate.confirm(confirmed, reached);
+      const [reached, ...areMade] = await inTime(Promise.all([offset, ...sent]));
+      const made = group.filter((candidate, index) => {
+        if (areMade[index] === true) return true;
+        candidate.settle(Infinity, reached);
+        return false;
+      });
+      if (made.length === 0) return;
+      const patienceMs = Math.max(1, Math.floor(untilMs - this.#clock.now() - MARGIN_MS));
+      const confirmed = await inTime(waitForReplicas(this.#replicas, patienceMs)(client));
+      for (const candidate of made) candidate.settle(confirmed, reached);
     } catch (thrown) {
       for (const candidate of group) candidate.refuse(tooFew(thrown));
       this.#giveUp(client);
