@@ -420,7 +420,7 @@ function existedBy(condition: WriteCommand['condition'], done: boolean): boolean
 }
 
 function tooLate(): CacheError {
-  return new CacheError('timeout', 'Others were changing this key all the while; nothing was done.');
+  return new CacheError('timeout', 'Other changes of this key did not end in time. Nothing was done.');
 }
 
 async function settled(replies: readonly (Reply | Promise<Reply>)[]): Promise<readonly Reply[]> {

@@ -3,7 +3,7 @@ import { withDeadline } from './deadline';
 
 export class Turns<Key> {
   /** Settles when nobody who came before has anything left to do. Never rejects. */
-  readonly #ends = new Map<Key, Promise<unknown>>();
+  readonly #ends = new Map<Key, Promise<void>>();
 
   /**
    * Runs `work` when its turn has come. Whoever has waited `waitMs` by then gives up, and gets the error that `onLate`
@@ -17,7 +17,8 @@ export class Turns<Key> {
   ): Promise<Result> {
     const before = this.#ends.get(key);
     const done = before === undefined ? work() : withDeadline(before, waitMs, onLate).then(work);
-    const end = Promise.allSettled([before, done]);
+    // Without its results: each end would hold that of the one before it for as long as somebody waits.
+    const end = Promise.allSettled([before, done]).then(() => undefined);
     this.#ends.set(key, end);
     try {
       return await done;

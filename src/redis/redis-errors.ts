@@ -40,11 +40,19 @@ const NOT_YET = /^(CLUSTERDOWN|TRYAGAIN|NOREPLICAS)\b/;
 const NODE_TROUBLE =
   /^(LOADING|MASTERDOWN|READONLY|BUSY|NOREPLICAS|MISCONF|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|CLUSTERDOWN)\b/;
 
+/** Before Redis 7 the refusal of a command in a script stands behind words about the script. */
+const IN_SCRIPT = /^ERR Error running script .*?: -(?=[A-Z]+ )/;
+
+function withoutScript(reply: string): string {
+  return reply.replace(IN_SCRIPT, '');
+}
+
 /** The error of one command on one node, translated; the cause is for the log and quotes nothing. */
 export function translateRedisError(thrown: unknown): CacheError {
   if (thrown instanceof CacheError) return thrown;
   const cause = withoutArguments(thrown);
-  const reply = thrown instanceof Error && thrown.name === 'ReplyError' ? thrown.message : undefined;
+  const reply =
+    thrown instanceof Error && thrown.name === 'ReplyError' ? withoutScript(thrown.message) : undefined;
   if (reply === undefined) {
     // Not an answer of Redis: the connection failed, or ioredis gave the command up.
     const message = 'The connection to the shard of this key was lost. A WRITE or DELETE may stand.';

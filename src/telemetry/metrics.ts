@@ -173,7 +173,11 @@ function addNodeMetrics(registry: Registry, status: () => readonly ShardStatus[]
   add('ringcache_node_up', '1 while the node takes reads or writes.', ({ healthy }) => healthy);
   add('ringcache_node_lag_bytes', 'How far a replica is behind its master.', ({ lagBytes }) => lagBytes);
   add('ringcache_node_link_up', '1 while a replica has its link to its master.', ({ linkUp }) => linkUp);
-  add('ringcache_node_in_flight', 'Commands that it owes an answer to.', ({ inFlight }) => inFlight);
+  add(
+    'ringcache_node_in_flight',
+    'Commands whose callers wait for it, but for those with ack.',
+    ({ inFlight }) => inFlight,
+  );
   add(
     'ringcache_node_announces',
     '1 while what is read from it may be kept in the near cache.',

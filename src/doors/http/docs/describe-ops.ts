@@ -123,7 +123,10 @@ const NODE = objectOf({
   healthy: { type: 'boolean', description: 'Takes reads or writes from us now.' },
   link_up: { type: ['boolean', 'null'], description: "A replica's link to its master." },
   lag_bytes: { type: ['integer', 'null'], description: 'How far a replica is behind its master.' },
-  in_flight: { type: ['integer', 'null'], description: 'Commands that it owes an answer to.' },
+  in_flight: {
+    type: ['integer', 'null'],
+    description: 'Commands whose callers wait for it, but for those with `ack`.',
+  },
   announces: { type: ['boolean', 'null'], description: 'What is read from it may be kept near.' },
 });
 

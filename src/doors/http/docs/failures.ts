@@ -21,7 +21,8 @@ const WHEN = {
   corrupt_value: 'What is stored does not decrypt, is damaged, or is no string.',
   internal: 'A fault of ringcache; its cause is in the log under the `request_id`.',
   unavailable: 'The shard cannot be used, or the service is at a limit.',
-  timeout: 'The shard did not answer in time. A change may stand.',
+  timeout:
+    'The shard did not answer in time, or others were changing the key. A change may stand, unless the message says otherwise.',
   out_of_memory: "The shard's Redis is full.",
 } as const satisfies Record<ErrorCode, string>;
 

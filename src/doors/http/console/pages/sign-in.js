@@ -18,6 +18,7 @@ export function openSignIn({ onBegin, onEnd }) {
   let timer;
   /** Of the key of the last session. */
   let mark;
+  let pagesLeft = 0;
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -28,6 +29,7 @@ export function openSignIn({ onBegin, onEnd }) {
   byId('sign-out').addEventListener('click', () => endSession('left'));
   // A browser may keep the page as it is, and show it again to whoever goes back.
   addEventListener('pagehide', () => {
+    pagesLeft += 1;
     field.value = '';
     endSession('left');
   });
@@ -35,9 +37,16 @@ export function openSignIn({ onBegin, onEnd }) {
   async function attempt() {
     try {
       const apiKey = field.value;
+      const pagesLeftBefore = pagesLeft;
+      const markNow = await markOf(apiKey);
       const { scopes, endsAtMs } = await signIn(apiKey);
+      // The page was left meanwhile: whoever comes back to it signs in anew.
+      if (pagesLeft !== pagesLeftBefore) {
+        endSession('left');
+        return;
+      }
       const before = mark;
-      mark = await markOf(apiKey);
+      mark = markNow;
       begin(scopes, endsAtMs, mark === undefined || mark !== before);
     } catch (trouble) {
       if (!(trouble instanceof Trouble)) reportError(trouble);

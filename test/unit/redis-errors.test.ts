@@ -1,0 +1,44 @@
+/** What Redis says went wrong, in our words: alone, and from inside a script as older servers wrap it. */
+import { NotDone, NotYet, translateRedisError } from '../../src/redis/redis-errors';
+
+function replyError(message: string): Error {
+  return Object.assign(new Error(message), { name: 'ReplyError' });
+}
+
+/** As Redis 6.2 has it; from 7.0 on the reply is that of the command. */
+const inScript = (reply: string) =>
+  `ERR Error running script (call to f_0123456789abcdef0123456789abcdef01234567): @user_script:3: @user_script: 3: -${reply} `;
+
+describe.each([
+  ['alone', (reply: string) => reply],
+  ['in a script', inScript],
+])('a refusal %s', (_where, told) => {
+  it('of a node that was demoted is not done', () => {
+    const error = translateRedisError(
+      replyError(told("READONLY You can't write against a read only replica.")),
+    );
+    expect(error).toBeInstanceOf(NotDone);
+    expect(error.code).toBe('unavailable');
+  });
+
+  it('of a master without its replicas is not done yet', () => {
+    const reply = told('NOREPLICAS Not enough good replicas to write.');
+    expect(translateRedisError(replyError(reply))).toBeInstanceOf(NotYet);
+  });
+
+  it('of a full Redis is out_of_memory', () => {
+    const reply = told("OOM command not allowed when used memory > 'maxmemory'.");
+    expect(translateRedisError(replyError(reply)).code).toBe('out_of_memory');
+  });
+
+  it('of something that is no string is corrupt_value', () => {
+    const reply = told('WRONGTYPE Operation against a key holding the wrong kind of value');
+    expect(translateRedisError(replyError(reply)).code).toBe('corrupt_value');
+  });
+});
+
+it('what is no refusal of a command is internal', () => {
+  expect(translateRedisError(replyError('ERR Error running script (call to f_0): oops')).code).toBe(
+    'internal',
+  );
+});
