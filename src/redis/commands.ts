@@ -172,15 +172,22 @@ export function setValue(
   { ttlMs, condition }: Pick<WriteOptions, 'ttlMs' | 'condition'>,
 ): RedisChange<boolean> {
   const name = keyArgument(key);
-  const args: (string | number | Buffer)[] = [bytes];
-  if (ttlMs === 'keep') args.push('KEEPTTL');
-  else if (ttlMs > 0) args.push('PX', ttlMs);
-  if (typeof condition === 'object') {
-    const words: Words = ['EVAL', SET_EXPECTED_SCRIPT, 1, name, condition.expected, ...args];
-    return { key, words, parse: (reply) => reply === 1 };
-  }
-  if (condition !== undefined) args.push(condition);
-  return { key, words: ['SET', name, ...args], parse: (reply) => reply === 'OK' };
+  const words: Words =
+    typeof condition === 'object'
+      ? ['EVAL', SET_EXPECTED_SCRIPT, 1, name, condition.expected, bytes]
+      : ['SET', name, bytes];
+  if (ttlMs === 'keep') words.push('KEEPTTL');
+  else if (ttlMs > 0) words.push('PX', ttlMs);
+  if (typeof condition === 'string') words.push(condition);
+  return { key, words, parse: typeof condition === 'object' ? isOne : isOk };
+}
+
+function isOne(reply: unknown): boolean {
+  return reply === 1;
+}
+
+function isOk(reply: unknown): boolean {
+  return reply === 'OK';
 }
 
 /** False: there was nothing, or something else than was expected. */
@@ -188,7 +195,7 @@ export function deleteKey(key: Key, condition?: Expected): RedisChange<boolean> 
   const name = keyArgument(key);
   const words: Words =
     condition === undefined ? ['DEL', name] : ['EVAL', DELETE_EXPECTED_SCRIPT, 1, name, condition.expected];
-  return { key, words, parse: (reply) => reply === 1 };
+  return { key, words, parse: isOne };
 }
 
 /** A page of a walk over all keys; '0' begins one, and a returned '0' ends it. */

@@ -38,12 +38,12 @@ const INSTALL_OWN_VALUE: readonly Edit[] = [
   },
   {
     file: 'core/cache.js',
-    find: "return { command: 'WRITE', status: done ?",
+    find: 'const existed = existedBy(condition, done);',
     replace: `if (done && this.lastLease !== undefined) {
       const untilMs = command.ttlMs ? this.#options.clock.now() + command.ttlMs : Infinity;
       this.#near.fill(this.#near.takeTicket(command.key), command.value, untilMs, this.lastLease);
     }
-    return { command: 'WRITE', status: done ?`,
+    const existed = existedBy(condition, done);`,
   },
 ];
 
