@@ -31,34 +31,37 @@ export class Rig<T extends Topology = Topology> {
   }
 
   /** Marks the time that `work` takes as broken. */
-  async broken<R>(name: string, work: () => Promise<R>): Promise<R> {
-    this.recorder.mark('fault-begin', name);
-    this.#broken += 1;
-    try {
-      return await work();
-    } finally {
-      this.#broken -= 1;
-      this.recorder.mark('fault-end', name);
-    }
+  broken<R>(name: string, work: () => Promise<R>): Promise<R> {
+    return this.#marked('fault', name, async () => {
+      this.#broken += 1;
+      try {
+        return await work();
+      } finally {
+        this.#broken -= 1;
+      }
+    });
   }
 
   /** Marks the time in which masters change: what was acked without replicas meanwhile may be lost. */
-  async failingOver<R>(shard: string, work: () => Promise<R>): Promise<R> {
-    this.recorder.mark('failover-begin', shard);
-    try {
-      return await work();
-    } finally {
-      this.recorder.mark('failover-end', shard);
-    }
+  failingOver<R>(shard: string, work: () => Promise<R>): Promise<R> {
+    return this.#marked('failover', shard, work);
   }
 
   /** Marks the time in which the shard's master itself refuses writes: no gateway can help that. */
-  async refusing<R>(shard: string, work: () => Promise<R>): Promise<R> {
-    this.recorder.mark('refusing-begin', shard);
+  refusing<R>(shard: string, work: () => Promise<R>): Promise<R> {
+    return this.#marked('refusing', shard, work);
+  }
+
+  async #marked<R>(
+    what: 'fault' | 'failover' | 'refusing',
+    name: string,
+    work: () => Promise<R>,
+  ): Promise<R> {
+    this.recorder.mark(`${what}-begin`, name);
     try {
       return await work();
     } finally {
-      this.recorder.mark('refusing-end', shard);
+      this.recorder.mark(`${what}-end`, name);
     }
   }
 

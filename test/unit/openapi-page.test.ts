@@ -2,14 +2,9 @@
 import { createOpenApi } from '../../src/doors/http/docs/create-open-api';
 import { renderDocsPage } from '../../src/doors/http/docs/docs-page';
 import { METHODS, type OpenApi } from '../../src/doors/http/docs/open-api';
+import { USUAL_LIMITS } from '../support/usual-limits';
 
-const document = createOpenApi({
-  keyBytesMax: 1024,
-  valueBytesMax: 8_388_608,
-  batchMax: 1000,
-  depthMax: 32,
-  requestTimeoutMs: 2000,
-});
+const document = createOpenApi(USUAL_LIMITS);
 const page = renderDocsPage(document, 'docs/docs.css');
 
 /** Tags that have no end. */

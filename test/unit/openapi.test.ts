@@ -10,14 +10,9 @@ import {
   type Schema,
 } from '../../src/doors/http/docs/open-api';
 import { CompiledSchemas } from '../support/openapi-answers';
+import { USUAL_LIMITS } from '../support/usual-limits';
 
-const document = createOpenApi({
-  keyBytesMax: 1024,
-  valueBytesMax: 8_388_608,
-  batchMax: 1000,
-  depthMax: 32,
-  requestTimeoutMs: 2000,
-});
+const document = createOpenApi(USUAL_LIMITS);
 const compiled = new CompiledSchemas(document, false);
 
 const operations: [name: string, path: string, operation: Operation][] = Object.entries(

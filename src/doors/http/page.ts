@@ -2,7 +2,7 @@
  * What is the same for everybody who asks: the files of the console, the description. Held in memory, open to all.
  * `no-cache` lets a browser keep it and ask each time whether it is still the one.
  */
-import { hash } from 'node:crypto';
+import { etagOf } from '../../core/etag';
 import { type CspDirectives, helmetHeaders } from './respond';
 import { judge, parseReadConditions } from './rest/preconditions';
 import type { Handler } from './routes';
@@ -12,7 +12,7 @@ import type { Handler } from './routes';
  * and be shown in.
  */
 export function createPage(body: Buffer, contentType: string, policy: CspDirectives): Handler {
-  const etag = hash('sha256', body, 'base64url').slice(0, 24);
+  const etag = etagOf(body);
   // Without the content's type: these are 304's headers too.
   const headers = [...helmetHeaders(policy), 'Cache-Control', 'no-cache', 'ETag', `"${etag}"`];
   return (exchange) => {

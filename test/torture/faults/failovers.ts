@@ -1,4 +1,5 @@
 /** Faults that change the master of a shard, under Sentinels. */
+import { parseReplication } from '../../../src/redis/replication';
 import { eventually } from '../../support/eventually';
 import type { SentinelNode } from '../../support/sentinel';
 import type { ServerProcess } from '../../support/server-process';
@@ -11,7 +12,6 @@ const SHARD = SENTINEL_SHARDS[0]!;
 const FAILED_OVER_MS_MAX = 20_000;
 /** The Sentinels are asked every 100 ms, then the node itself. */
 const FOLLOWED_MS_MAX = 1000;
-const LACKS_REPLICAS = /^min_slaves_good_slaves:0\r?$/m;
 
 /** Resolves when the Sentinels have made another node the master and each gateway has made a WRITE. */
 async function failedOver(rig: Rig<SentinelTopology>, old: SentinelNode): Promise<readonly Figure[]> {
@@ -24,7 +24,10 @@ async function failedOver(rig: Rig<SentinelTopology>, old: SentinelNode): Promis
   const decidedMs = rig.nowMs();
   // A Sentinel that takes the other replica for down does not tell it at once; until then min-replicas-to-write holds.
   await rig.refusing(SHARD, () =>
-    eventually(async () => !LACKS_REPLICAS.test(await master.client.info('replication')), FAILED_OVER_MS_MAX),
+    eventually(
+      async () => parseReplication(await master.client.info('replication'))?.lacksReplicas === false,
+      FAILED_OVER_MS_MAX,
+    ),
   );
   const takesWritesMs = rig.nowMs();
   const followed = await Promise.all(

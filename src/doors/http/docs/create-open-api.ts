@@ -19,7 +19,7 @@ const ABOUT = [
     'reads or changes a value asks for one.',
   'A failing answer is JSON with `status` `ERROR`, a `code` of a closed list, a `message` and a `request_id`. A path that is ' +
     'not here is 404 `not_found`, one that does not percent-decode to UTF-8 is 400; another method is 405 ' +
-    '`method_not_allowed`, with those that there are in `Allow`. A GET or HEAD with a body is 400.',
+    '`method_not_allowed`, with those that there are in `Allow`. A GET, HEAD or DELETE with a body is 400.',
   'Where an operation has no parameters in the query, the query is ignored, and so it is at `GET /` without a `key`; ' +
     'everywhere else a parameter that is not described is 400.',
   'Fields may be added to answers. Answers are `Cache-Control: no-store` but for the pages. Where the deployment lets pages ' +

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
 import { bodyBytesMax } from '../read-body';
 import { commandFailures, failureSchema } from './failures';
-import { jsonAnswer, objectOf, type Paths, type Schema, schemaRef } from './open-api';
+import { jsonAnswer, jsonBody, objectOf, type Paths, type Schema, schemaRef } from './open-api';
 import {
   ACK,
   ANY_VALUE,
@@ -56,31 +56,26 @@ export function describeCommands({ batchMax, valueBytesMax }: Limits): Paths {
             example: 'return=minimal',
           },
         ],
-        requestBody: {
-          required: true,
-          content: {
-            'application/json': {
-              schema: {
-                oneOf: [
-                  schemaRef('Command'),
-                  { type: 'array', items: schemaRef('Command'), minItems: 1, maxItems: batchMax },
-                ],
-              },
-              examples: {
-                write: { summary: 'WRITE', value: { command: 'WRITE', key: 'my_key', value: 'my_value' } },
-                read: { summary: 'READ', value: { command: 'READ', key: 'my_key' } },
-                delete: { summary: 'DELETE', value: { command: 'DELETE', key: 'my_key' } },
-                batch: {
-                  summary: 'Several at once',
-                  value: [
-                    { command: 'WRITE', key: 'user:1', value: { name: 'Ada', visits: 3 }, ttl: 60 },
-                    { command: 'READ', key: 'user:1' },
-                  ],
-                },
-              },
+        requestBody: jsonBody(
+          {
+            oneOf: [
+              schemaRef('Command'),
+              { type: 'array', items: schemaRef('Command'), minItems: 1, maxItems: batchMax },
+            ],
+          },
+          {
+            write: { summary: 'WRITE', value: { command: 'WRITE', key: 'my_key', value: 'my_value' } },
+            read: { summary: 'READ', value: { command: 'READ', key: 'my_key' } },
+            delete: { summary: 'DELETE', value: { command: 'DELETE', key: 'my_key' } },
+            batch: {
+              summary: 'Several at once',
+              value: [
+                { command: 'WRITE', key: 'user:1', value: { name: 'Ada', visits: 3 }, ttl: 60 },
+                { command: 'READ', key: 'user:1' },
+              ],
             },
           },
-        },
+        ),
         responses: {
           '200': jsonAnswer(
             'The reply, or those of a batch.',

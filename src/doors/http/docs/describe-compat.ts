@@ -2,7 +2,7 @@
 import type { Limits } from '../../../core/limits';
 import { keyNotFound } from './describe-rest';
 import { dataFailures, readFailures } from './failures';
-import { jsonAnswer, objectOf, type Parameter, type Paths, type Schema } from './open-api';
+import { jsonAnswer, jsonBody, objectOf, type Parameter, type Paths, type Schema } from './open-api';
 import {
   ACK_IN,
   ANY_VALUE,
@@ -43,21 +43,16 @@ export function describeCompat({ batchMax, valueBytesMax }: Limits): Paths {
         description: 'The answer tells of the first pair. When one fails, the others may have been written.',
         security: needs('write'),
         parameters: [ACK_IN, SESSION_IN],
-        requestBody: {
-          required: true,
-          content: {
-            'application/json': {
-              schema: {
-                type: 'object',
-                propertyNames: KEY,
-                additionalProperties: ANY_VALUE,
-                minProperties: 1,
-                maxProperties: batchMax,
-              },
-              examples: { pair: { summary: 'One pair', value: { my_key: 'my_value' } } },
-            },
+        requestBody: jsonBody(
+          {
+            type: 'object',
+            propertyNames: KEY,
+            additionalProperties: ANY_VALUE,
+            minProperties: 1,
+            maxProperties: batchMax,
           },
-        },
+          { pair: { summary: 'One pair', value: { my_key: 'my_value' } } },
+        ),
         responses: {
           '200': jsonAnswer(
             'All are written.',
@@ -102,28 +97,23 @@ export function describeCompat({ batchMax, valueBytesMax }: Limits): Paths {
         summary: 'Write a value (the gRPC call as JSON)',
         security: needs('write'),
         parameters: [ACK_IN, SESSION_IN],
-        requestBody: {
-          required: true,
-          content: {
-            'application/json': {
-              schema: {
-                ...objectOf(
-                  {
-                    key: KEY,
-                    value: { type: 'string', maxLength: valueBytesMax },
-                    value_base64: BASE64_VALUE,
-                    ttl: TTL,
-                  },
-                  ['value', 'value_base64', 'ttl'],
-                ),
-                description: 'One of `value` and `value_base64`.',
-                oneOf: [{ required: ['value'] }, { required: ['value_base64'] }],
-                additionalProperties: false,
+        requestBody: jsonBody(
+          {
+            ...objectOf(
+              {
+                key: KEY,
+                value: { type: 'string', maxLength: valueBytesMax },
+                value_base64: BASE64_VALUE,
+                ttl: TTL,
               },
-              examples: { set: { summary: 'Set', value: { key: 'my_key', value: 'my_value', ttl: 60 } } },
-            },
+              ['value', 'value_base64', 'ttl'],
+            ),
+            description: 'One of `value` and `value_base64`.',
+            oneOf: [{ required: ['value'] }, { required: ['value_base64'] }],
+            additionalProperties: false,
           },
-        },
+          { set: { summary: 'Set', value: { key: 'my_key', value: 'my_value', ttl: 60 } } },
+        ),
         responses: {
           '200': jsonAnswer('It is written.', v1Entry({ status: { const: 'SUCCESS' } }), WRITE_HEADERS),
           ...dataFailures('unsupported_media_type', 'out_of_memory'),

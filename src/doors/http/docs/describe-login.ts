@@ -1,7 +1,7 @@
 /** `POST /login`, described. */
 import { LOGIN_BODY_BYTES_MAX } from '../login/login-route';
 import { failures } from './failures';
-import { jsonAnswer, objectOf, type Paths } from './open-api';
+import { jsonAnswer, jsonBody, objectOf, type Paths } from './open-api';
 import { OPEN_TO_ALL } from './shared-parts';
 
 export function describeLogin(): Paths {
@@ -13,20 +13,15 @@ export function describeLogin(): Paths {
         summary: 'An API key for a bearer token',
         description: `Fields beside \`api_key\` are ignored. The body is at most ${LOGIN_BODY_BYTES_MAX} bytes long.`,
         security: OPEN_TO_ALL,
-        requestBody: {
-          required: true,
-          content: {
-            'application/json': {
-              schema: {
-                type: 'object',
-                properties: { api_key: { type: 'string', minLength: 1 } },
-                required: ['api_key'],
-                additionalProperties: true,
-              },
-              examples: { login: { summary: 'Log in', value: { api_key: '$API_KEY' } } },
-            },
+        requestBody: jsonBody(
+          {
+            type: 'object',
+            properties: { api_key: { type: 'string', minLength: 1 } },
+            required: ['api_key'],
+            additionalProperties: true,
           },
-        },
+          { login: { summary: 'Log in', value: { api_key: '$API_KEY' } } },
+        ),
         responses: {
           '200': jsonAnswer(
             'The token.',

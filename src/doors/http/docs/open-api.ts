@@ -156,6 +156,14 @@ export function jsonAnswer(
   return { description, headers, content: { 'application/json': { schema } } };
 }
 
+/** A body that must be there and is JSON. */
+export function jsonBody(
+  schema: Schema,
+  examples: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>,
+): RequestBody {
+  return { required: true, content: { 'application/json': { schema, examples } } };
+}
+
 /** An object all of whose fields are named; those in `optional` may be absent. */
 export function objectOf(
   properties: Readonly<Record<string, Schema>>,
