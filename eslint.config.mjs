@@ -10,7 +10,8 @@ const LAYERS = {
     packages: ['jsonwebtoken', 'lru-cache', 'node:crypto', 'node:fs', 'node:path', 'node:util'],
   },
   cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
-  redis: { folders: ['lib', 'core'], packages: ['ioredis', 'node:net'] },
+  tls: { folders: ['lib', 'core'], packages: ['node:crypto', 'node:fs', 'node:tls'] },
+  redis: { folders: ['lib', 'core'], packages: ['ioredis', 'node:net', 'node:tls'] },
   coherence: { folders: ['lib', 'core', 'redis'], packages: ['ioredis'] },
   engines: {
     folders: ['lib', 'core', 'redis', 'coherence'],
@@ -18,7 +19,7 @@ const LAYERS = {
   },
   telemetry: { folders: ['lib', 'core'], packages: ['pino', 'prom-client', 'node:perf_hooks'] },
   'doors/http': {
-    folders: ['lib', 'core', 'auth'],
+    folders: ['lib', 'core', 'auth', 'tls'],
     packages: [
       'cors',
       'express',
@@ -34,8 +35,19 @@ const LAYERS = {
       'node:crypto',
     ],
   },
+  'doors/resp': {
+    folders: ['lib', 'core', 'auth', 'tls'],
+    packages: ['node:net', 'node:tls', 'node:buffer', 'node:crypto'],
+  },
+  'doors/grpc': {
+    folders: ['lib', 'core', 'auth', 'tls'],
+    packages: [
+      ...['@grpc/grpc-js', '@grpc/proto-loader', '@grpc/reflection', 'grpc-health-check'],
+      ...['node:buffer', 'node:http2', 'node:net', 'node:path', 'node:tls'],
+    ],
+  },
   config: {
-    folders: ['lib', 'core', 'auth', 'cipher', 'redis', 'coherence', 'engines', 'telemetry', 'doors'],
+    folders: ['lib', 'core', 'auth', 'cipher', 'tls', 'redis', 'coherence', 'engines', 'telemetry', 'doors'],
     packages: ['joi', 'dotenv', 'node:path'],
     typesOnly: true,
   },
@@ -46,6 +58,7 @@ const FOLDERS = [
   'core',
   'auth',
   'cipher',
+  'tls',
   'redis',
   'coherence',
   'engines',
@@ -59,6 +72,10 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
   const forbiddenFolders = FOLDERS.filter(
     (other) => !folders.includes(other) && other !== folder.split('/')[0],
   );
+  // One door knows nothing of another: what two of them need lies below both.
+  const otherDoors = Object.keys(LAYERS).filter(
+    (other) => other.startsWith('doors/') && folder.startsWith('doors/') && other !== folder,
+  );
   const rule = `src/${folder} may import ${[...folders, ...packages].join(', ') || 'nothing'} only (see src/README.md)`;
   return {
     files: [`src/${folder}/**/*.ts`],
@@ -68,6 +85,10 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
         {
           patterns: [
             ...forbiddenFolders.map((other) => ({ regex: `^(\\.\\./)+${other}(/|$)`, message: rule })),
+            ...otherDoors.map((other) => ({
+              regex: `^(\\.\\./)+(doors/)?${other.split('/')[1]}/`,
+              message: rule,
+            })),
             { regex: `^(\\.\\./){${depth},}(start|main)$`, message: rule },
             { regex: `^(?!\\.)(?!(${packages.join('|') || '-'})$)`, message: rule },
           ],
@@ -79,7 +100,7 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
             {
               patterns: [
                 {
-                  regex: '^\\.\\./(lib|core|auth|cipher|redis|coherence|engines|telemetry|doors)/',
+                  regex: '^\\.\\./(lib|core|auth|cipher|tls|redis|coherence|engines|telemetry|doors)/',
                   allowTypeImports: true,
                   message: 'config imports types only',
                 },

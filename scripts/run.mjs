@@ -1,4 +1,4 @@
-// `npm run client`, `rewrap`, `bench` and `torture`: installs and builds what is missing, then runs the program in its
+// `npm run client`, `rewrap`, `bench`, `torture` and `fuzz`: installs and builds what is missing, then runs the program in its
 // own process with our standard streams, and ends as it ends.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +9,7 @@ const PROGRAMS = {
   rewrap: ['dist/main.js', 'rewrap'],
   bench: ['test/bench/main.mjs'],
   torture: ['--require', './scripts/lib/typescript.cjs', 'test/torture/main.ts'],
+  fuzz: ['--require', './scripts/lib/typescript.cjs', 'test/fuzz/resp/main.ts'],
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -57,7 +57,7 @@ async function serve(env) {
     detached: true,
   });
   openGuard().watch(service);
-  service.on('message', ({ port }) => say(welcome(port)));
+  service.on('message', (ports) => say(welcome(ports)));
 
   let stopping = false;
   const stop = () => {
@@ -73,14 +73,14 @@ async function serve(env) {
 }
 
 /** The address, where the API key is, and commands to paste into another terminal; curl and sed are all they need. */
-function welcome(port) {
+function welcome({ port, respPort, grpcPort }) {
   const host = settings.HOST || '127.0.0.1';
   const name = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host) ? 'localhost' : host;
   const address = `https://${name.includes(':') ? `[${name}]` : name}:${port}`;
   const command = (body) =>
     `curl -sk -w '\\n' ${address}/cache -H "Authorization: Bearer $AT" -H 'Content-Type: application/json' \\\n  -d '${body}'`;
   return `
-ringcache is ready on ${address}
+ringcache is ready on ${address}${respPort === undefined ? '' : `\nIt speaks the Redis protocol on port ${respPort}.`}${grpcPort === undefined ? '' : `\nIt speaks gRPC on port ${grpcPort}.`}
 The API key is in ${process.env.API_KEY ? 'the environment variable API_KEY' : '.env, as API_KEY'}. Ctrl-C stops everything. To try it, paste this in another terminal:
 
 cd '${ROOT}'

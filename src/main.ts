@@ -68,8 +68,9 @@ async function serve(config: Config): Promise<number> {
   const stop = stopSignal();
   const service = await start(config, log);
   if (process.send !== undefined) {
-    // Started by a program that wants to know when, and on which port: `npm start`.
-    process.send({ port: service.port });
+    // Started by a program that wants to know when, and on which ports: `npm start`.
+    const { port, respPort, grpcPort } = service;
+    process.send({ port, respPort, grpcPort });
     process.disconnect();
   }
   await new Promise<void>((resolve) => {

@@ -11,16 +11,23 @@ import { Cache } from './core/cache';
 import { DEPTH_MAX } from './core/limits';
 import { NearCache } from './core/near-cache';
 import type { Cipher, Log } from './core/ports';
+import { openGrpcDoor } from './doors/grpc/open-grpc-door';
 import { createApp } from './doors/http/app';
 import { openListener, type Listener } from './doors/http/listener';
+import { openRespListener } from './doors/resp/listener';
+import { createSession } from './doors/resp/session';
 import { openEngine } from './engines/open-engine';
 import { systemClock } from './lib/clock';
-import { Closers } from './lib/closers';
+import { type Closable, Closers, closeTogether } from './lib/closers';
 import { openMetrics } from './telemetry/metrics';
 
 export interface Service {
   readonly host: string;
   readonly port: number;
+  /** Of the RESP door; undefined: it is closed. */
+  readonly respPort: number | undefined;
+  /** Of the gRPC door; undefined: it is closed. */
+  readonly grpcPort: number | undefined;
   /** Finishes what is in flight, takes nothing new, closes everything. Bounded. */
   stop(): Promise<void>;
 }
@@ -69,13 +76,19 @@ export async function start(config: Config, log: Log): Promise<Service> {
       }),
     );
 
+    // Side by side: each says that it is going away, and takes its time until callers have heard.
+    const doors: Closable[] = [];
+    closers.add({ close: () => closeTogether(doors) });
+    const sessionTokens = createSessionTokens(config.tokens);
+    const limits = { ...config.limits, depthMax: DEPTH_MAX };
+
     // The application asks the listener, which opens after it.
     const door: { listener: Listener | undefined } = { listener: undefined };
     const app = createApp({
       cache,
       access,
-      sessionTokens: createSessionTokens(config.tokens),
-      limits: { ...config.limits, depthMax: DEPTH_MAX },
+      sessionTokens,
+      limits,
       clock,
       log,
       observer: metrics.observerFor('http'),
@@ -85,15 +98,57 @@ export async function start(config: Config, log: Log): Promise<Service> {
       isDraining: () => door.listener?.draining === true,
       corsOrigins: config.http.corsOrigins,
     });
-    door.listener = closers.add(await openListener({ ...config.http, app, clock, log }));
+    door.listener = await openListener({ ...config.http, app, clock, log });
+    doors.push(door.listener);
 
     const { host, port } = door.listener;
-    log.info({ host, port, engine: engine.kind }, 'listening');
-    return { host, port, stop: () => closers.closeAll() };
+    const resp =
+      config.resp &&
+      (await openRespListener({
+        host: config.http.host,
+        port: config.resp.port,
+        tls: config.resp.tls ? config.http : undefined,
+        maxConnections: config.http.maxConnections,
+        maxInFlight: config.http.maxInFlight,
+        cache,
+        access,
+        limits,
+        clock,
+        log,
+        observer: metrics.observerFor('resp'),
+        createSession,
+      }));
+    if (resp !== undefined) doors.push(resp);
+    if (config.resp?.tls === false && !isLoopback(host)) {
+      log.warn({ host }, 'RESP_TLS is false: whoever is on the way can read API keys, keys and values');
+    }
+    const grpc =
+      config.grpc &&
+      (await openGrpcDoor({
+        ...config.http,
+        port: config.grpc.port,
+        cache,
+        access,
+        sessionTokens,
+        limits,
+        clock,
+        log,
+        observer: metrics.observerFor('grpc'),
+        encryptionConfigured: cipher !== undefined,
+      }));
+    if (grpc !== undefined) doors.push(grpc);
+    const [respPort, grpcPort] = [resp?.port, grpc?.port];
+    log.info({ host, port, resp_port: respPort, grpc_port: grpcPort, engine: engine.kind }, 'listening');
+    return { host, port, respPort, grpcPort, stop: () => closers.closeAll() };
   } catch (failure) {
     await closers.closeAll();
     throw failure;
   }
+}
+
+/** Of an address as a socket names it. */
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
 }
 
 /** undefined where no keys are configured. */

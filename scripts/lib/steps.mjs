@@ -59,7 +59,7 @@ export function ensureBuild() {
   const builtMs = Math.min(...['dist/main.js', 'dist/doors/http/console/pages/main.js'].map(changedMs));
   if (builtMs >= newestMs) return;
   runStep('Building …', process.execPath, ['node_modules/typescript/bin/tsc', '--noEmitOnError']);
-  runStep('Copying the console …', process.execPath, ['scripts/copy-pages.mjs']);
+  runStep('Copying what is not TypeScript …', process.execPath, ['scripts/copy-files.mjs']);
 }
 
 /** A certificate for development, where the settings leave the files where they are by default. */

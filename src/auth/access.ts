@@ -47,7 +47,21 @@ export interface Access {
    * @throws CacheError `unauthenticated`, the same for every fault but for its cause, text for the log.
    */
   verify(token: string): Principal;
+  /**
+   * For a connection that shows what it has once: an API key or a bearer token, and the name of the client that it is
+   * for, if the caller says one (`default`: any). `address` as for `login`, whose throttle counts these too.
+   * @throws CacheError `unauthenticated`, `throttled`
+   */
+  admit(secret: string, address: string, name?: string): Credential;
   close(): void;
+}
+
+/** What a connection was let in with. */
+export interface Credential {
+  /** Until when it is good whatever happens, on the wall clock; Infinity: until it is revoked. */
+  readonly expiresAtMs: number;
+  /** On every command's path. @throws CacheError `unauthenticated` when it was revoked or has expired */
+  principal(): Principal;
 }
 
 /** @throws CacheError `internal` when the clients file exists and cannot be understood. */
@@ -55,6 +69,9 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const clients = await openClients({ file: options.clientsFile, clock: options.clock, log: options.log });
   return new GuardedAccess(options, clients);
 }
+
+/** What begins as each of our tokens does; an API key that looks like one can log in, and show its token instead. */
+const TOKEN_SHAPE = /^eyJ[^.]*\.[^.]*\.[^.]*$/;
 
 interface Verified {
   readonly principal: Principal;
@@ -86,19 +103,28 @@ class GuardedAccess implements Access {
   }
 
   login(apiKey: string, address: string): Login {
+    return this.#admit(this.#clientBehind(apiKey, address));
+  }
+
+  admit(secret: string, address: string, name?: string): Credential {
+    return TOKEN_SHAPE.test(secret) ? this.#admitToken(secret, name) : this.#admitKey(secret, address, name);
+  }
+
+  /** @throws CacheError as `login` */
+  #clientBehind(apiKey: string, address: string, name?: string): Client {
     // Synchronous to the end: no number of logins at the same time gets past the count of failures.
     const presented = apiKey.length > API_KEY_CHARS_MAX ? '' : apiKey;
     const key = parseApiKey(presented);
     const found = key === undefined ? 'unknown key' : this.#clientOfKey(key);
-    if (typeof found !== 'string') return this.#admit(found);
+    if (typeof found !== 'string' && isCalled(found, name)) return found;
     this.#throttle.checkAddress(address, key?.clientId);
-    if (this.#settingClient?.hasKey(presented) === true) {
+    if (this.#settingClient?.hasKey(presented) === true && isCalled(this.#settingClient.client, name)) {
       this.#throttle.forgive(address);
-      return this.#admit(this.#settingClient.client);
+      return this.#settingClient.client;
     }
     this.#throttle.recordFailure(address, key?.clientId);
-    const cause = causeOfRefusal(found, key?.clientId);
-    throw new CacheError('unauthenticated', 'The API key is not valid.', { cause });
+    const reason = typeof found === 'string' ? found : 'another client';
+    throw keyRefusal(causeOfRefusal(reason, key?.clientId));
   }
 
   verify(token: string): Principal {
@@ -121,6 +147,38 @@ class GuardedAccess implements Access {
     this.#clients.close();
   }
 
+  #admitToken(token: string, name: string | undefined): Credential {
+    const principal = (): Principal => this.verify(token);
+    if (!isCalled(principal(), name)) throw tokenRefusal('another client');
+    return { principal, expiresAtMs: this.#verifyAnew(token).refusedAtMs };
+  }
+
+  #admitKey(apiKey: string, address: string, name: string | undefined): Credential {
+    const client = this.#clientBehind(apiKey, address, name);
+    const key = parseApiKey(apiKey);
+    const clientNow = (): Client | string =>
+      key === undefined || client === this.#settingClient?.client ? client : this.#clientOfKey(key);
+    // As the clients file had it when it was looked at last.
+    let { expiresAtMs } = client;
+    let principal = principalOf(client);
+    let { generation } = this.#clients;
+    return {
+      get expiresAtMs() {
+        return expiresAtMs;
+      },
+      principal: () => {
+        if (generation !== this.#clients.generation || this.#clock.wallMs() >= expiresAtMs) {
+          const now = clientNow();
+          if (typeof now === 'string') throw keyRefusal(causeOfRefusal(now, key?.clientId));
+          ({ expiresAtMs } = now);
+          principal = principalOf(now);
+          ({ generation } = this.#clients);
+        }
+        return principal;
+      },
+    };
+  }
+
   #verifyAnew(token: string): Verified {
     const claims = this.#tokens.verify(token);
     if (this.#clients.isRevoked(claims.tokenId)) throw tokenRefusal('revoked');
@@ -129,7 +187,7 @@ class GuardedAccess implements Access {
     // Rights are the client's of today, never more than the token was issued with.
     const scopes = claims.scopes.filter((scope) => client.scopes.includes(scope));
     return {
-      principal: { id: client.id, name: client.name, grants: new Grants(scopes, client.prefixes) },
+      principal: principalOf({ ...client, scopes }),
       generation: this.#clients.generation,
       refusedAtMs: Math.min(claims.refusedAtMs, client.expiresAtMs),
     };
@@ -157,4 +215,18 @@ class GuardedAccess implements Access {
     const client = this.#clients.get(clientId);
     return client !== undefined && this.#clock.wallMs() < client.expiresAtMs ? client : undefined;
   }
+}
+
+function principalOf({ id, name, scopes, prefixes }: Client): Principal {
+  return { id, name, grants: new Grants(scopes, prefixes) };
+}
+
+/** `default` is what clients say that know no names. */
+function isCalled(who: Pick<Client, 'name'>, name: string | undefined): boolean {
+  return name === undefined || name === 'default' || name === who.name;
+}
+
+/** The one refusal of every API key: only the log hears what was wrong with it. */
+function keyRefusal(cause: string): CacheError {
+  return new CacheError('unauthenticated', 'The API key is not valid.', { cause });
 }

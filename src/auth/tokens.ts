@@ -48,7 +48,13 @@ export interface TokenClaims {
 
 /** Why a token was refused; never a part of the token. */
 export type RefusalReason =
-  'length' | 'header' | 'claims' | 'signature or time' | 'revoked' | 'unknown or expired client';
+  | 'length'
+  | 'header'
+  | 'claims'
+  | 'signature or time'
+  | 'revoked'
+  | 'unknown or expired client'
+  | 'another client';
 
 /** The one refusal of every bad token: only the log hears what was wrong with it, an answer never does. */
 export function tokenRefusal(reason: RefusalReason): CacheError {

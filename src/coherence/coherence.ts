@@ -1,11 +1,11 @@
 /** How near caches of several gateways agree (`coherence.md`): the kinds there are, and what engines see of them. */
 import type { Key } from '../core/command';
-import { LEASE_WITHOUT_END, type Log } from '../core/ports';
+import { LEASE_WITHOUT_END, type Log, type Words } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import type { NodeAddress } from '../redis/client';
 import { sendAnnouncedChange, sendChange, type RedisChange, type RedisCommand } from '../redis/commands';
 import { SubscriberFeed, type Dialect, type Feed } from './feed';
-import { ANNOUNCEMENTS_CHANNEL, pubsubDialect } from './pubsub';
+import { ANNOUNCEMENTS_CHANNEL, publicationsOf, pubsubDialect } from './pubsub';
 import { trackingDialect } from './tracking';
 
 /**
@@ -20,6 +20,8 @@ export interface Coherence {
   createFeed(address: NodeAddress, readOnly: boolean): Feed;
   /** A change as it is to be sent, so that the others hear of it. */
   send<T>(change: RedisChange<T>): RedisCommand<T>;
+  /** What is to be sent with a change of these keys, as one step with it, so that the others hear of it. */
+  publicationsOf(keys: readonly Key[] | 'everything'): readonly Words[];
 }
 
 export interface CoherenceDeps {
@@ -36,16 +38,26 @@ export function createCoherence(kind: CoherenceKind, deps: CoherenceDeps): Coher
       new SubscriberFeed(address, dialect, { ...deps, readOnly });
   switch (kind) {
     case 'tracking':
-      return { kind, createFeed: feedWith(trackingDialect), send: sendChange };
+      return {
+        kind,
+        createFeed: feedWith(trackingDialect),
+        send: sendChange,
+        publicationsOf: noPublications,
+      };
     case 'pubsub':
       return {
         kind,
         createFeed: feedWith(pubsubDialect),
         send: (change) => sendAnnouncedChange(change, ANNOUNCEMENTS_CHANNEL),
+        publicationsOf,
       };
     case 'none':
-      return { kind, createFeed: () => silentFeed, send: sendChange };
+      return { kind, createFeed: () => silentFeed, send: sendChange, publicationsOf: noPublications };
   }
+}
+
+function noPublications(): readonly Words[] {
+  return [];
 }
 
 const silentFeed: Feed = {

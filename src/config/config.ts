@@ -19,6 +19,10 @@ export interface Config {
     /** Empty: no page of another origin may call. */
     readonly corsOrigins: readonly string[];
   };
+  /** undefined: the door is closed. */
+  readonly resp: { readonly port: number; readonly tls: boolean } | undefined;
+  /** undefined: the door is closed. */
+  readonly grpc: { readonly port: number } | undefined;
   readonly tokens: {
     readonly secret: string;
     readonly previousSecret: string | undefined;

@@ -122,6 +122,8 @@ function configOf(values: SettingValues): Config {
       maxInFlight: values.MAX_IN_FLIGHT,
       corsOrigins: values.CORS_ORIGINS ?? [],
     },
+    resp: values.RESP_PORT === undefined ? undefined : { port: values.RESP_PORT, tls: values.RESP_TLS },
+    grpc: values.GRPC_PORT === undefined ? undefined : { port: values.GRPC_PORT },
     tokens: {
       secret: values.JWT_SECRET,
       previousSecret: values.JWT_SECRET_PREVIOUS,

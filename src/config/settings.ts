@@ -148,12 +148,24 @@ export const SETTINGS = {
   ),
   SNAPSHOT_FILE: later('file that the data is saved to and loaded from'),
   SNAPSHOT_INTERVAL_SECONDS: later('seconds between two snapshots'),
-  RESP_PORT: later('port of the Redis-protocol door'),
-  RESP_TLS: later('TLS on the Redis-protocol door'),
-  GRPC_PORT: later('port of the gRPC door'),
+  RESP_PORT: optional(
+    'port of the Redis-protocol door, on the address `HOST`; 0: one that is free',
+    integerParser(0, 65535),
+    'none: the door is closed',
+  ),
+  RESP_TLS: setting(
+    'false',
+    'TLS on the Redis-protocol door, with the certificate of the HTTPS listener; without it, keys and values can be read on the way',
+    parseFlag,
+  ),
+  GRPC_PORT: optional(
+    'port of the gRPC door, on the address `HOST`, with TLS and the certificate of the HTTPS listener; 0: one that is free',
+    integerParser(0, 65535),
+    'none: the door is closed',
+  ),
   MAX_CONNECTIONS: setting(
     '10000',
-    'open connections; over them one is refused at once',
+    'open connections of each door; over them one is refused at once',
     integerParser(1, 1_000_000),
   ),
   MAX_IN_FLIGHT: setting(

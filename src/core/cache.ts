@@ -36,7 +36,9 @@ import type {
   ShardStatus,
   WriteOptions,
 } from './ports';
-import { decodeValue, encodeValue } from './value';
+import { Relay, type CacheRelay } from './relay';
+import { cipherFor, decodeValue, encodeValue } from './value';
+import { Watches, type Watch } from './watches';
 
 export interface CacheStatus {
   readonly engine: string;
@@ -64,6 +66,12 @@ export interface CacheService {
     commands: readonly Command[],
     deadlineMs: number,
   ): readonly Reply[] | Promise<readonly Reply[]>;
+  /**
+   * Tells the caller of each key, as it is and whenever it becomes another; see `watches.ts` for what of and how soon.
+   * `caller` throws once they are nobody any more; asked again before each value and ten times a second.
+   * @throws CacheError `forbidden`, `unavailable` (too many), and what `caller` throws
+   */
+  watch(caller: () => Principal, keys: readonly Key[]): Watch;
   /** Where a key lives; needs `admin` and a grant on the key: throws CacheError `forbidden`. */
   locate(principal: Principal, key: Key, deadlineMs: number): Promise<KeyLocation>;
   /** How keys are divided among shards; undefined: not at all. Needs `admin`: throws CacheError `forbidden`. */
@@ -73,6 +81,10 @@ export interface CacheService {
   /** Needs `admin`: throws CacheError `forbidden`. */
   status(principal: Principal): CacheStatus;
   ready(): boolean;
+  /** Whether READs can be answered by the near cache at all. */
+  readonly hasNear: boolean;
+  /** For a door that speaks the words of the store; undefined: the store has none. */
+  readonly relay: CacheRelay | undefined;
 }
 
 export interface CacheOptions {
@@ -97,6 +109,9 @@ interface Fetched {
   readonly source: Source;
 }
 
+/** For a READ on behalf of those who watch. */
+const WATCH_READ_MS = 2000;
+
 /** Far less than the second by which a READ may be behind (C3): a flight may be held up on its way back. */
 export const BOARDING_MS = 250;
 
@@ -112,12 +127,32 @@ export class Cache implements CacheService {
   readonly #flights: SingleFlight<Key, Fetched | undefined>;
   /** Of changes on condition of what is stored. */
   readonly #turns = new Turns<Key>();
+  readonly #watches: Watches;
+  readonly relay: CacheRelay | undefined;
 
   constructor(options: CacheOptions) {
     this.#options = options;
     this.#engine = options.engine;
     this.#near = options.near;
     this.#flights = new SingleFlight(BOARDING_MS, options.clock);
+    this.#watches = new Watches({
+      read: (key) =>
+        this.#read({ command: 'READ', key, consistency: 'eventual' }, options.clock.now() + WATCH_READ_MS),
+      holds: (key) => this.#near.holds(key),
+      clock: options.clock,
+    });
+    const { relay } = options.engine;
+    this.relay =
+      relay &&
+      new Relay(relay, {
+        ...options,
+        forget: (key) => this.forget(key),
+        forgetAll: () => this.#forgetAll(),
+      });
+  }
+
+  get hasNear(): boolean {
+    return this.#near.enabled;
   }
 
   execute(principal: Principal, command: Command, deadlineMs: number): Reply | Promise<Reply> {
@@ -191,6 +226,10 @@ export class Cache implements CacheService {
     return unfinished.size === 0 ? (replies as Reply[]) : settled(replies);
   }
 
+  watch(caller: () => Principal, keys: readonly Key[]): Watch {
+    return this.#watches.open(caller, keys);
+  }
+
   async locate(principal: Principal, key: Key, deadlineMs: number): Promise<KeyLocation> {
     checkAdmin(principal);
     if (!principal.grants.covers(key)) {
@@ -231,6 +270,13 @@ export class Cache implements CacheService {
   forget(key: Key): void {
     this.#near.forget(key);
     this.#flights.detach(key);
+    this.#watches.changed(key);
+  }
+
+  #forgetAll(): void {
+    this.#near.forgetAll();
+    this.#flights.detachAll();
+    this.#watches.changedAll();
   }
 
   #read(command: ReadCommand, deadlineMs: number): Reply | Promise<Reply> {
@@ -293,12 +339,9 @@ export class Cache implements CacheService {
   async #write(command: WriteCommand, deadlineMs: number): Promise<Reply> {
     const { cipher, encryptByDefault, defaultTtlMs } = this.#options;
     try {
-      const encrypt = command.encrypt ?? encryptByDefault;
-      if (encrypt && cipher === undefined) {
-        throw new CacheError('bad_request', 'This service has no encryption keys, so it cannot encrypt.');
-      }
+      const sealer = cipherFor(command.encrypt ?? encryptByDefault, cipher);
       const { key, condition, tellsExisted, ack, session: before } = command;
-      const bytes = encodeValue(key, command.value, encrypt ? cipher : undefined);
+      const bytes = encodeValue(key, command.value, sealer);
       const ttlMs = command.ttlMs ?? defaultTtlMs;
       // The straight way of nearly all writes: what the others need made each WRITE a quarter dearer (bench, row P2).
       if (typeof condition === 'string' || (condition === undefined && tellsExisted !== true)) {

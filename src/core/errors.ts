@@ -42,8 +42,41 @@ export class CacheError extends Error {
   }
 }
 
+/**
+ * A `corrupt_value` where something lies that never was a value: a list, a hash and their like. Told apart because
+ * the store's own protocol has a word for it.
+ */
+export class NotAValue extends CacheError {
+  constructor(cause: unknown) {
+    super('corrupt_value', 'What is stored under this key is not a value.', { cause });
+  }
+}
+
 /** Whatever was thrown, as a `CacheError`: unknown things become `internal`, with the original as the cause. */
 export function toCacheError(thrown: unknown): CacheError {
   if (thrown instanceof CacheError) return thrown;
   return new CacheError('internal', 'Something went wrong inside ringcache.', { cause: thrown });
+}
+
+const FAULTS: ReadonlySet<ErrorCode> = new Set([
+  'corrupt_value',
+  'internal',
+  'unavailable',
+  'timeout',
+  'out_of_memory',
+] satisfies ErrorCode[]);
+
+/** Whether it is a fault on our side, not the caller's. */
+export function isFault(code: ErrorCode): boolean {
+  return FAULTS.has(code);
+}
+
+/**
+ * What the operator is told of a refused login or token, or of a fault on our side. What is behind another failure
+ * could quote what the caller sent; `auth/` gives words of its own instead of an error.
+ */
+export function causeForLog({ code, cause }: CacheError): string | undefined {
+  if (code === 'unauthenticated' || code === 'throttled')
+    return typeof cause === 'string' ? cause : undefined;
+  return FAULTS.has(code) && cause instanceof Error ? cause.message : undefined;
 }

@@ -21,6 +21,10 @@ interface Entry {
   readonly value: Value;
   readonly expiresAtMs: number;
   readonly lease: Lease;
+  /** Of key and value and all that is kept of them. */
+  readonly bytes: number;
+  /** In which it was filled; those of an earlier one are void, and lie where they are until they are met or evicted. */
+  readonly era: number;
 }
 
 /** The right to fill one key once. Opaque to its holder. */
@@ -67,6 +71,9 @@ export class NearCache {
   readonly #options: NearCacheOptions;
   readonly #clock: Clock;
   readonly #entries: LRUCache<Key, Entry> | undefined;
+  #era = 0;
+  /** Entries of earlier eras. */
+  #void = { entries: 0, bytes: 0 };
   /** Tickets that are out, by key. Fills of one key are mostly collapsed into one flight, so mostly one each. */
   readonly #tickets = new Map<Key, Set<Ticket>>();
   #hits = 0;
@@ -77,18 +84,7 @@ export class NearCache {
     this.#options = options;
     this.#clock = options.clock;
     this.enabled = options.entries > 0 && options.bytes > 0 && options.ttlMs > 0;
-    this.#entries = this.enabled
-      ? new LRUCache<Key, Entry>({
-          max: options.entries,
-          maxSize: options.bytes,
-          sizeCalculation: (entry, key) => key.length + heapBytes(entry.value) + ENTRY_OVERHEAD_BYTES,
-          // An entry larger than the whole cache is not kept, and evicts nothing.
-          maxEntrySize: options.bytes,
-          dispose: (_entry, _key, reason) => {
-            if (reason === 'evict') this.#evictions += 1;
-          },
-        })
-      : undefined;
+    this.#entries = this.#createEntries();
   }
 
   /** The value kept for the key, unless its time has come. Counts as a hit or a miss. */
@@ -96,12 +92,14 @@ export class NearCache {
     const entry = this.#entries?.get(key);
     if (entry !== undefined) {
       const nowMs = this.#clock.now();
-      if (nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs) {
+      const isVoid = entry.era !== this.#era;
+      if (!isVoid && nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs) {
         this.#hits += 1;
         return entry.value;
       }
       // Under a lease that may yet be extended the entry is passed by, not dropped: its changes are still announced.
-      if (nowMs >= entry.expiresAtMs || entry.lease.endsMs === -Infinity) this.#entries?.delete(key);
+      if (isVoid || nowMs >= entry.expiresAtMs || entry.lease.endsMs === -Infinity)
+        this.#entries?.delete(key);
     }
     this.#misses += 1;
     return undefined;
@@ -111,7 +109,7 @@ export class NearCache {
   holds(key: Key): boolean {
     const entry = this.#entries?.peek(key);
     const nowMs = this.#clock.now();
-    return entry !== undefined && nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs;
+    return entry?.era === this.#era && nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs;
   }
 
   /** To be taken before the engine is asked, and given back by `fill` or `cancel` whatever the engine answers. */
@@ -142,7 +140,8 @@ export class NearCache {
     if (!valid || expiresAtMs <= nowMs || lease.endsMs === -Infinity) return;
     // A Buffer may be a window into a whole packet, which must not live as long as the entry.
     const own = Buffer.isBuffer(value) ? Buffer.from(value) : value;
-    this.#entries?.set(ticket.key, { value: own, expiresAtMs, lease });
+    const bytes = ticket.key.length + heapBytes(own) + ENTRY_OVERHEAD_BYTES;
+    this.#entries?.set(ticket.key, { value: own, expiresAtMs, lease, bytes, era: this.#era });
   }
 
   /** The key may have changed: drops its entry and voids every ticket that is out for it. */
@@ -154,11 +153,23 @@ export class NearCache {
     this.#tickets.delete(key);
   }
 
+  /**
+   * Any key may have changed: as `forget` of each, at the cost of the tickets that are out. A new era begins, and the
+   * entries stay as they are: scripts may ask for this thousands of times a second, and dropping a hundred thousand, or
+   * making room for as many, takes milliseconds.
+   */
+  forgetAll(): void {
+    this.#era += 1;
+    this.#void = { entries: this.#entries?.size ?? 0, bytes: this.#entries?.calculatedSize ?? 0 };
+    for (const out of this.#tickets.values()) for (const ticket of out) ticket.valid = false;
+    this.#tickets.clear();
+  }
+
   status(): NearCacheStatus {
     return {
       enabled: this.enabled,
-      entries: this.#entries?.size ?? 0,
-      bytes: this.#entries?.calculatedSize ?? 0,
+      entries: (this.#entries?.size ?? 0) - this.#void.entries,
+      bytes: (this.#entries?.calculatedSize ?? 0) - this.#void.bytes,
       entriesMax: this.#options.entries,
       bytesMax: this.#options.bytes,
       ttlSeconds: this.#options.ttlMs / 1000,
@@ -166,5 +177,23 @@ export class NearCache {
       misses: this.#misses,
       evictions: this.#evictions,
     };
+  }
+
+  #createEntries(): LRUCache<Key, Entry> | undefined {
+    if (!this.enabled) return undefined;
+    const { entries, bytes } = this.#options;
+    return new LRUCache<Key, Entry>({
+      max: entries,
+      maxSize: bytes,
+      sizeCalculation: (entry) => entry.bytes,
+      // An entry larger than the whole cache is not kept, and evicts nothing.
+      maxEntrySize: bytes,
+      dispose: ({ era, bytes: disposed }, _key, reason) => {
+        if (era !== this.#era) {
+          this.#void.entries -= 1;
+          this.#void.bytes -= disposed;
+        } else if (reason === 'evict') this.#evictions += 1;
+      },
+    });
   }
 }

@@ -3,7 +3,7 @@
  * every implementation.
  */
 import type { Ack, Command, Consistency, Key, Reply, Source } from './command';
-import type { ErrorCode } from './errors';
+import type { CacheError, ErrorCode } from './errors';
 import type { Session } from './session';
 
 /**
@@ -140,7 +140,107 @@ export interface Engine {
   /** True while at least one shard can be used. */
   ready(): boolean;
   status(): readonly ShardStatus[];
+  /** For callers who speak the words of the store itself; undefined: there is no store that has such words. */
+  readonly relay: EngineRelay | undefined;
   close(): Promise<void>;
+}
+
+/** A command in the words of the store: its name, then its arguments. */
+export type Words = readonly Buffer[];
+
+/** The versions of the store's protocol; they spell some replies in different ways. */
+export type Protocol = 2 | 3;
+
+/** Where something is to be carried out: on the shard of a key, or on one of `shardCount`, by its index. */
+export type Whereabouts = Key | number;
+
+/**
+ * Carries commands to the store as they are, and replies back as they came. What the store says is a reply, errors
+ * included, but for those by which a node refuses every command (it loads, was demoted, the key is elsewhere): these
+ * are followed or become a CacheError, and no address of a node reaches a caller.
+ */
+export interface EngineRelay {
+  /** At least one. */
+  readonly shardCount: number;
+  /** Keys of which this is the same can stand in one command: the shard, or the slot of a cluster. */
+  placeOf(key: Key): number;
+  /** The index of the shard that has the key now. */
+  shardOf(key: Key): number;
+  /**
+   * Sends it in this turn of the event loop or, while the shard has no node for it, as soon as there is one (for
+   * HOLD_MS at most). What is sent to one place in one version of the protocol, all but reads `from` any, takes effect
+   * in the order in which it was sent here, whatever has to be sent twice; so a read `from` the master sees every change
+   * that was sent to its place before it. What names an index is in order with that of the same index, and where a place
+   * is a shard with all else there.
+   */
+  send(at: Whereabouts, request: RelayRequest): void;
+  /** A connection to the shard's master that nobody else uses. @throws CacheError `unavailable` */
+  open(at: Whereabouts, options: LinkOptions): Promise<RelayLink>;
+  /** A connection for what is published on the shard. @throws CacheError `unavailable` */
+  subscribe(at: Whereabouts, options: SubscriberOptions): Promise<RelaySubscriber>;
+}
+
+export interface RelayRequest {
+  /** One command; several with `isTransaction` only. */
+  readonly commands: readonly Words[];
+  /** The commands are carried out together, between MULTI and EXEC; the reply is EXEC's. */
+  readonly isTransaction: boolean;
+  /** All that they name, on one shard. */
+  readonly keys: readonly Key[];
+  /** They may touch, or tell of, keys that they do not name: what goes before or behind them matters, whatever it names. */
+  readonly isUnbounded: boolean;
+  /** Of the keys those under which a string, and so a value, may be another one or gone afterwards. */
+  readonly announced: readonly Key[];
+  readonly isWrite: boolean;
+  /**
+   * They may change keys that they do not name, as scripts do. What the store says of such a one is a reply wherever a script
+   * can have said it, and what was sent once is not sent again.
+   */
+  readonly changesUnnamed: boolean;
+  /** Carried out twice they do no more than once, so that a reply that comes too early can be asked for again. */
+  readonly isRepeatable: boolean;
+  readonly protocol: Protocol;
+  /** `any`: a read that any node may answer which has all that this gateway wrote to the keys. */
+  readonly from: 'any' | 'master';
+  /** Monotonic; Infinity for what blocks, on a connection of its own. */
+  readonly deadlineMs: number;
+  /**
+   * The reply's bytes in that protocol, which may be a view of a larger block; of a change, when its keys are marked.
+   * This or `fail` is called once, and not before `send` has returned.
+   */
+  settle(reply: Buffer): void;
+  /** `timeout` and `unavailable`: it may have been carried out unless the message says that nothing was done. */
+  fail(error: CacheError): void;
+}
+
+export interface LinkOptions {
+  readonly protocol: Protocol;
+  /** For the connection to be there. */
+  readonly deadlineMs: number;
+  /** The connection has ended, and all that waited for a reply has failed. Once, and not after `close`. */
+  readonly onEnd: () => void;
+}
+
+export interface RelayLink {
+  /**
+   * Where it leads: what the engine's `placeOf` says of a key there may change while it is open. A change by itself is not
+   * announced under `COHERENCE=pubsub`: send here what may block, which changes no value, and transactions, and all
+   * other changes by `EngineRelay.send`; what is watched here hears of those.
+   */
+  send(request: RelayRequest): void;
+  /** What waits for a reply fails. */
+  close(): void;
+}
+
+export interface SubscriberOptions extends LinkOptions {
+  /** Everything that arrives, a frame at a time: confirmations and messages. */
+  readonly onMessage: (frame: Buffer) => void;
+}
+
+export interface RelaySubscriber {
+  /** SUBSCRIBE, UNSUBSCRIBE and their like; their confirmations come as messages. */
+  tell(words: Words): void;
+  close(): void;
 }
 
 /** Authenticated encryption under a keyring. What it makes is only understood by what it made it with. */
@@ -181,6 +281,8 @@ export interface RequestLine {
   readonly source: Source | undefined;
   /** Of HTTP; undefined where nobody was there to get the answer. */
   readonly status: number | undefined;
+  /** It was answered with a fault of the service. */
+  readonly isFault: boolean;
   /** From the arrival of its head. */
   readonly durationMs: number;
   /** From when it was there as a whole, so without what a slow sender takes; undefined where there is no command. */
@@ -189,11 +291,14 @@ export interface RequestLine {
   readonly cause: string | undefined;
 }
 
+/** As what single commands are counted. `OTHER`: one of the store's own that neither reads nor changes keys. */
+export type CountedCommand = Command['command'] | 'OTHER';
+
 /** Who counts what comes through one door. Called for each request: it must be cheap, and it never throws. */
 export interface Observer {
   request(line: RequestLine): void;
-  /** Single commands of one batch that came to the same. */
-  commands(command: Command['command'], outcome: Outcome, count: number): void;
+  /** Single commands that came to the same: of one batch, or where there are no requests but commands. */
+  commands(command: CountedCommand, outcome: Outcome, count: number): void;
   /** Says, once, how the door is asked for its load whenever somebody looks. */
   watchLoad(load: () => DoorLoad): void;
 }

@@ -34,6 +34,13 @@ export function storedBytesMax(valueBytesMax: number): number {
   return 2 * valueBytesMax + ENVELOPE_BYTES_MAX;
 }
 
+/** @throws CacheError `bad_request` when it is to be encrypted, and there are no keys for that */
+export function cipherFor(isEncrypted: boolean, cipher: Cipher | undefined): Cipher | undefined {
+  if (!isEncrypted) return undefined;
+  if (cipher !== undefined) return cipher;
+  throw new CacheError('bad_request', 'This service has no encryption keys, so it cannot encrypt.');
+}
+
 /**
  * The bytes that a node stores for this value. `cipher` given: encrypted, bound to the key. Bytes that need no
  * envelope are given back as they came, not copied.
@@ -81,6 +88,20 @@ export function decodeValue(key: Key, stored: Buffer, cipher: Cipher | undefined
     throw corrupt('an envelope around bytes that need none');
   }
   return (flags & FLAG_JSON) !== 0 ? parseJson(payload) : textOrBytes(payload);
+}
+
+/**
+ * The value's own bytes of what is stored: JSON as its text, everything that is in no envelope as it lies there, not
+ * copied.
+ * @throws CacheError `corrupt_value` as `decodeValue`
+ */
+export function openValue(key: Key, stored: Buffer, cipher: Cipher | undefined): Buffer {
+  if (!hasMagic(stored)) return stored;
+  const value = decodeValue(key, stored, cipher);
+  if (Buffer.isBuffer(value)) return value;
+  if (value instanceof Json) return Buffer.from(value.text, 'utf8');
+  // Text that UTF-8 cannot spell lies there as JSON.
+  return Buffer.from(value.isWellFormed() ? value : JSON.stringify(value), 'utf8');
 }
 
 /** Size for limits and accounting: the value's own bytes, before any envelope. */

@@ -192,31 +192,34 @@ export class ClusterMap {
   async #adopt(view: ClusterView): Promise<void> {
     const isFirst = this.#view === undefined;
     const strays = new Set(view.strayIds);
-    const successions = succeed(view.groups, this.#tracked);
     const before = this.#tracked;
     const ownersBefore = this.#owners;
     const opening: Promise<void>[] = [];
     this.#view = view;
     this.#trouble.end();
-    this.#tracked = successions.map(({ group, heir }): Tracked => {
+    const adopted = succeed(view.groups, this.#tracked).map(({ group, heir }) => {
       // A master that failed stands in no group until it is back; the shard's name must not depend on that.
       const ids = new Set([...idsOf(group), ...[...(heir?.ids ?? [])].filter((id) => strays.has(id))]);
       const name = [...ids].sort()[0] ?? group.master.id;
       const shard =
         heir?.shard ?? new Shard(name, { ...this.#options, whoHas: (lineage) => this.#whoHas(lineage) });
       shard.rename(name);
-      return { shard, group, ids, masterId: group.master.id };
+      const tracked: Tracked = { shard, group, ids, masterId: group.master.id };
+      return { tracked, heir };
     });
-    this.#owners = ownersOf(successions.map(({ group }) => group));
+    // Each node names the groups in an order of its own, and cursors and subscribers know the shards by their number.
+    adopted.sort((a, b) => (a.tracked.shard.name < b.tracked.shard.name ? -1 : 1));
+    this.#tracked = adopted.map(({ tracked }) => tracked);
+    this.#owners = ownersOf(this.#tracked.map(({ group }) => group));
     this.#byName = new Map(
       this.#tracked.flatMap(({ group }, index) =>
         [group.master, ...group.replicas].flatMap(({ names }) => names.map((name) => [name, index] as const)),
       ),
     );
     if (!isFirst) this.#handOver(before, ownersBefore);
-    for (const [index, { shard, group }] of this.#tracked.entries()) {
+    for (const { tracked, heir } of adopted) {
+      const { shard, group } = tracked;
       const nodes = { master: group.master.address, replicas: group.replicas.map(({ address }) => address) };
-      const heir = successions[index]?.heir;
       if (heir === undefined) opening.push(shard.open(nodes));
       else if (placesOf(heir.group) !== placesOf(group)) opening.push(shard.follow(nodes));
     }

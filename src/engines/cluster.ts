@@ -16,9 +16,9 @@ import type {
   Change,
   ChangeOptions,
   Engine,
+  EngineRelay,
   Found,
   Location,
-  Log,
   Placement,
   ReadOptions,
   RemoveOptions,
@@ -26,7 +26,6 @@ import type {
   WriteOptions,
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
-import { withDeadline } from '../lib/deadline';
 import { deleteKey, setValue, type RedisChange } from '../redis/commands';
 import {
   isNodeTrouble,
@@ -36,6 +35,8 @@ import {
   translateRedisError,
   unreachable,
 } from '../redis/redis-errors';
+import { ClusterRedirects, REDIRECTIONS_MAX, waitFor } from './cluster-redirects';
+import { ClusterRelay } from './cluster-relay';
 import { ClusterMap, type ClusterMapOptions } from './cluster-map';
 import { HOLD_MS } from './master-wait';
 import type { Shard } from './shard';
@@ -43,8 +44,6 @@ import { pointOfSlot, slotOf, SLOTS, type Slot } from './slot-map';
 
 export type ClusterOptions = Omit<ClusterMapOptions, 'isCluster'>;
 
-/** How often one command is sent elsewhere. Two are usual; more where nodes have not heard of a move yet. */
-const REDIRECTIONS_MAX = 8;
 /** From the third one on there is a pause in between, twice as long each time. */
 const PAUSE_MS_MIN = 10;
 /**
@@ -67,19 +66,19 @@ type Attempt<T> = (shard: Shard, isAsking: boolean) => Promise<T>;
 
 class ClusterEngine implements Engine {
   readonly kind = 'cluster';
+  readonly relay: EngineRelay;
   readonly #map: ClusterMap;
+  readonly #redirects: ClusterRedirects;
   readonly #clock: Clock;
-  readonly #log: Log;
   /** Since when commands are held up for a shard, or for a slot that nobody owns. */
   readonly #heldSinceMs = new Map<Shard | Slot, number>();
-  /** The log tells of each node once in a row. */
-  #refusedName: string | undefined;
   #closed = false;
 
   constructor(options: ClusterOptions) {
     this.#map = new ClusterMap({ ...options, isCluster: true });
     this.#clock = options.clock;
-    this.#log = options.log;
+    this.#redirects = new ClusterRedirects(this.#map, options);
+    this.relay = new ClusterRelay({ map: this.#map, redirects: this.#redirects, clock: options.clock });
   }
 
   open(): Promise<void> {
@@ -177,7 +176,7 @@ class ClusterEngine implements Engine {
           redirections += 1;
           if (redirections > REDIRECTIONS_MAX) throw error;
           if (redirections > 2) await this.#pause(PAUSE_MS_MIN * 2 ** (redirections - 2), deadlineMs);
-          shard = await this.#follow(error, slot, shard, deadlineMs);
+          shard = await this.#redirects.follow(error, slot, shard, deadlineMs);
           isAsking = error.redirection.kind === 'ask';
           continue;
         }
@@ -196,50 +195,14 @@ class ClusterEngine implements Engine {
     }
   }
 
-  /** The shard to ask after a redirection of `by`. @throws CacheError `unavailable` when it leads out of the cluster */
-  async #follow(error: Redirected, slot: Slot, by: Shard, deadlineMs: number): Promise<Shard | undefined> {
-    const { redirection } = error;
-    const name = this.#map.nameOf(redirection, by);
-    if (redirection.kind === 'ask') {
-      if (this.#map.find(redirection, by) === undefined) await this.#until(this.#map.refresh(), deadlineMs);
-    } else {
-      // The node that is said to own the slot knows best. A round that was under way may have asked before the move.
-      for (let round = 0; round < 2 && !this.#owns(redirection, slot, by); round += 1) {
-        await this.#until(this.#map.refresh(name), deadlineMs);
-      }
-    }
-    const found = this.#map.find(redirection, by);
-    if (found === undefined) {
-      if (name !== this.#refusedName) {
-        this.#log.warn(
-          { node: name },
-          'redirected to a node that the cluster does not announce: not followed',
-        );
-      }
-      this.#refusedName = name;
-      throw unreachable();
-    }
-    return redirection.kind === 'ask' ? found.shard : this.#map.ownerOf(slot);
-  }
-
-  #owns(redirection: Redirected['redirection'], slot: Slot, by: Shard): boolean {
-    const found = this.#map.find(redirection, by);
-    return found?.isMaster === true && found.shard === this.#map.ownerOf(slot);
-  }
-
   /** Until the cluster may be another one. @throws `error` when that has been awaited for too long */
   async #hold(error: CacheError, held: Shard | Slot, untilMs: number): Promise<void> {
     const nowMs = this.#clock.now();
     const sinceMs = this.#heldSinceMs.get(held) ?? nowMs;
     this.#heldSinceMs.set(held, sinceMs);
-    const waited = this.#until(this.#map.refreshSoon(), untilMs);
+    const waited = waitFor(this.#map.refreshSoon(), untilMs, this.#clock);
     if (nowMs >= Math.min(sinceMs + HOLD_MS, untilMs)) throw error;
     await Promise.all([waited, this.#pause(HOLD_PAUSE_MS, untilMs)]);
-  }
-
-  /** A round over nodes that are all frozen takes seconds; nobody waits for it beyond the own deadline. */
-  async #until(round: Promise<void>, deadlineMs: number): Promise<void> {
-    await withDeadline(round, deadlineMs - this.#clock.now(), unreachable).catch(() => undefined);
   }
 
   async #pause(waitMs: number, deadlineMs: number): Promise<void> {

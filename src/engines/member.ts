@@ -24,6 +24,7 @@ export class Member {
   readonly #clock: Clock;
   /** All writes that were acked before this time (monotonic) are known to have been applied here. */
   #asOfMs = -Infinity;
+  #losses = 0;
   /** What the node said last, on whatever connection. */
   #before: Replication | undefined;
 
@@ -43,9 +44,15 @@ export class Member {
         this.feed.connected(client);
       },
       onLost: () => {
+        this.#losses += 1;
         this.feed.lost();
       },
     });
+  }
+
+  /** How often the data connection has ended. Others to the node may be half open then, which they cannot tell. */
+  get losses(): number {
+    return this.#losses;
   }
 
   /** Resolves when the node has been tried once. */

@@ -72,6 +72,7 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
 
   return {
     kind: 'memory',
+    relay: undefined,
 
     read: (key, { withLife, deadlineMs }) =>
       answer(deadlineMs, (nowMs) => {

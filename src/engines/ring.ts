@@ -7,6 +7,7 @@ import { keyFromBytes } from '../core/key';
 import type {
   Change,
   Engine,
+  EngineRelay,
   Found,
   Location,
   Placement,
@@ -16,6 +17,7 @@ import type {
   WriteOptions,
 } from '../core/ports';
 import type { ShardNodes } from '../redis/client';
+import { RingRelay } from './ring-relay';
 import { HashRing, RING_POINTS, type Point, type RingHash } from './hash-ring';
 import { Shard, type ShardConfig, type ShardOptions } from './shard';
 
@@ -41,6 +43,7 @@ export async function openRing(options: RingOptions): Promise<Engine> {
 
 export class RingEngine implements Engine {
   readonly kind: string;
+  readonly relay: EngineRelay;
   readonly #ring: HashRing;
   readonly #shards: readonly Shard[];
 
@@ -49,6 +52,13 @@ export class RingEngine implements Engine {
     this.kind = kind;
     this.#shards = names.map((name) => new Shard(name, { ...options, isCluster: false }));
     this.#ring = new HashRing(names, options.hash);
+    this.relay = new RingRelay({
+      ring: this.#ring,
+      shards: this.#shards,
+      clock: options.clock,
+      isCurrent: () => this.isCurrent(),
+      becomeCurrent: async (deadlineMs) => this.becomeCurrent?.(deadlineMs),
+    });
   }
 
   /** Resolves when each node has been tried once. A shard that is not named begins without nodes. */
@@ -113,6 +123,14 @@ export class RingEngine implements Engine {
     for (const shard of this.#shards) shard.close();
     return Promise.resolve();
   }
+
+  /** False: the nodes may be others by now, and that is being asked. */
+  protected isCurrent(): boolean {
+    return true;
+  }
+
+  /** Resolves when that has been asked. @throws CacheError `unavailable` when it takes too long */
+  protected becomeCurrent?(deadlineMs: number): Promise<void>;
 
   #shardAt(point: Point): Shard {
     const shard = this.#shards[this.#ring.ownerOf(point)];

@@ -103,9 +103,19 @@ class SentinelEngine extends RingEngine {
     }
   }
 
+  protected override isCurrent(): boolean {
+    if (this.#watcher.isCurrent) return true;
+    void this.#watcher.refresh();
+    return false;
+  }
+
+  protected override becomeCurrent(deadlineMs: number): Promise<void> {
+    if (this.#watcher.isCurrent) return Promise.resolve();
+    return withDeadline(this.#watcher.refresh(), deadlineMs - this.#clock.now(), unreachable);
+  }
+
   /** A process that stood still asks who the master is before it asks a node anything (`sentinel-watcher.ts`, 2). */
   #withKnowledge<T>(deadlineMs: number, work: () => Promise<T>): Promise<T> {
-    if (this.#watcher.isCurrent) return work();
-    return withDeadline(this.#watcher.refresh(), deadlineMs - this.#clock.now(), unreachable).then(work);
+    return this.#watcher.isCurrent ? work() : this.becomeCurrent(deadlineMs).then(work);
   }
 }

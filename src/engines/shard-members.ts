@@ -152,12 +152,12 @@ export class ShardMembers {
   }
 
   /**
-   * Whom to ask for the key, of those not tried yet. A replica that is known to be behind for longer than a near hit
+   * Whom to ask for the keys, the first of which has that point, of those not tried yet. A replica that is known to be behind for longer than a near hit
    * may be, or without its master's link, shows the past: it is asked only when the master cannot be, and even then
    * only if it has all that this gateway and the session wrote.
    */
   choose(
-    key: Key,
+    keys: readonly Key[],
     point: Point,
     tried: readonly Member[],
     positions: readonly Position[],
@@ -168,7 +168,7 @@ export class ShardMembers {
       const state = replica?.node.replication;
       if (replica === undefined || state === undefined || tried.includes(replica) || !this.serves(replica))
         continue;
-      if (!this.#marks.covers(state, key) || !hasAll(state, positions)) continue;
+      if (!keys.every((key) => this.#marks.covers(state, key)) || !hasAll(state, positions)) continue;
       if (state.linkUp && replica.isFresh(FRESH_MS_MAX)) return replica;
       stale ??= replica;
     }
@@ -180,6 +180,15 @@ export class ShardMembers {
   mark(key: Key, offset: number): void {
     if (this.#replicaRing === undefined) return;
     this.#marks.mark(key, offset, this.#clock.now());
+    this.#catchUpTimer ??= this.#catchUpAfter(CATCH_UP_MS_MIN);
+  }
+
+  /** As `mark`, of a change of `by` that may have changed any key: replicas serve nothing until they have it. */
+  markAll(by: Member, offset: number): void {
+    if (this.#replicaRing === undefined) return;
+    // Of a node that is no master any more the offset says nothing about the others.
+    if (offset === Infinity || by !== this.#master) this.arrive();
+    else this.#marks.markAll(offset);
     this.#catchUpTimer ??= this.#catchUpAfter(CATCH_UP_MS_MIN);
   }
 
@@ -247,14 +256,15 @@ export class ShardMembers {
     return setTimeout(() => void this.#catchUp(waitMs), waitMs);
   }
 
-  /** Asks the replicas how far they are until no mark is left, ever more rarely while that does not help. */
+  /** Asks the replicas how far they are until no mark is left and all of them serve, ever more rarely while that does not help. */
   async #catchUp(waitedMs: number): Promise<void> {
     const floor = this.#marks.floor;
     await this.askReplicas(CATCH_UP_MS_MAX);
     if (this.#closed) return;
     const helped = this.#marks.floor > floor;
     const nextMs = helped ? CATCH_UP_MS_MIN : Math.min(waitedMs * 2, CATCH_UP_MS_MAX);
-    this.#catchUpTimer = this.#marks.pending ? this.#catchUpAfter(nextMs) : undefined;
+    const isShut = this.#replicas.some((replica) => replica.node.usable && !this.serves(replica));
+    this.#catchUpTimer = this.#marks.pending || isShut ? this.#catchUpAfter(nextMs) : undefined;
   }
 
   #settle(): void {

@@ -61,7 +61,7 @@ export class ShardReader {
     let asked = false;
     for (;;) {
       // Chosen anew each time: what failed has changed what is usable.
-      const member = this.#members.choose(key, point, tried, positions);
+      const member = this.#members.choose([key], point, tried, positions);
       if (member === undefined) {
         if (asked) throw failure ?? unreachable();
         // The master is away and no replica is known to have the key's last write: it may have it by now.

@@ -1,7 +1,7 @@
 /**
  * One shard: a master and its replicas, whose addresses may change. It is what an engine sees of them, and puts its
  * parts together: the nodes (`shard-members.ts`), how they are read (`shard-reader.ts`) and changed
- * (`shard-writer.ts`), and what sessions know of them (`session-positions.ts`).
+ * (`shard-writer.ts`), what is relayed to them (`shard-relay.ts`), and what sessions know of them (`session-positions.ts`).
  */
 import type { Coherence } from '../coherence/coherence';
 import type { Key } from '../core/command';
@@ -23,6 +23,7 @@ import type { Point } from './hash-ring';
 import type { Member } from './member';
 import { SessionPositions, type WhoseHistory } from './session-positions';
 import { ShardMembers } from './shard-members';
+import { ShardRelay } from './shard-relay';
 import { ShardReader } from './shard-reader';
 import { ShardWriter } from './shard-writer';
 
@@ -58,6 +59,8 @@ export class Shard {
   readonly #members: ShardMembers;
   readonly #reader: ShardReader;
   readonly #writer: ShardWriter;
+  /** For the words of the store itself. */
+  readonly relay: ShardRelay;
   #arrivals = 0;
 
   constructor(name: string, options: ShardOptions) {
@@ -82,6 +85,7 @@ export class Shard {
     const parts = { members: this.#members, positions: this.#positions };
     this.#reader = new ShardReader({ ...options, ...parts });
     this.#writer = new ShardWriter({ ...options, ...parts });
+    this.relay = new ShardRelay({ ...options, ...parts });
   }
 
   get name(): string {
@@ -159,7 +163,7 @@ export class Shard {
 
   /** The node that an eventual read of the key would ask first; undefined when none can be asked. */
   nodeFor(key: Key, point: Point): string | undefined {
-    return this.#members.choose(key, point, [], [])?.node.name;
+    return this.#members.choose([key], point, [], [])?.node.name;
   }
 
   async *scan(): AsyncGenerator<readonly Buffer[]> {
@@ -223,6 +227,7 @@ export class Shard {
   }
 
   close(): void {
+    this.relay.close();
     this.#writer.close();
     this.#members.close();
   }

@@ -103,6 +103,12 @@ export class WriteMarks {
     this.#unplaced.clear();
   }
 
+  /** As `mark`, where any key may have been changed: replicas serve nothing until they have that offset. */
+  markAll(offset: number): void {
+    this.#highest = Math.max(this.#highest, offset);
+    this.#floor = Math.max(this.#floor, offset);
+  }
+
   /** Whether a replica in this state may answer for anything at all. */
   admits(replica: Replication): boolean {
     if (replica.role !== 'replica' || replica.offset < this.#floor) return false;

@@ -28,3 +28,9 @@ export class Closers {
     if (failures.length > 0) throw failures[0];
   }
 }
+
+/** Closes them side by side, and waits for all, also when one fails. @throws the first failure */
+export async function closeTogether(resources: readonly Closable[]): Promise<void> {
+  const ends = await Promise.allSettled(resources.map(async (each) => each.close()));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}

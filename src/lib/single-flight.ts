@@ -44,6 +44,11 @@ export class SingleFlight<K, V> {
     this.#flights.delete(key);
   }
 
+  /** `detach` of every key. */
+  detachAll(): void {
+    this.#flights.clear();
+  }
+
   get size(): number {
     return this.#flights.size;
   }

@@ -27,7 +27,8 @@ export interface ShardNodes {
   readonly replicas: readonly NodeAddress[];
 }
 
-const CONNECT_TIMEOUT_MS = 1000;
+/** For a connection and its handshake. */
+export const CONNECT_TIMEOUT_MS = 1000;
 /** How long a closing connection waits for the other end's goodbye; a frozen node says none. */
 const DISCONNECT_TIMEOUT_MS = 100;
 /** A node that comes back is found within a quarter of a second. */

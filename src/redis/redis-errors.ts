@@ -1,5 +1,5 @@
 /** What Redis and ioredis say went wrong, in the words of the house. */
-import { CacheError } from '../core/errors';
+import { CacheError, NotAValue } from '../core/errors';
 
 /** A command that was certainly not carried out: it never left this process, or the node refused it as a whole. */
 export class NotDone extends CacheError {}
@@ -10,10 +10,25 @@ export class NotDone extends CacheError {}
  */
 export class NotYet extends NotDone {}
 
+/** It did not leave, since too much is under way already: whoever would keep it to try again makes that worse. */
+export class Overloaded extends NotDone {}
+
+/**
+ * It was refused in words that the command may have said itself, as a script can: it may have been carried out, and must
+ * not be sent again.
+ */
+export class MaybeRefused extends CacheError {
+  constructor(readonly refusal: CacheError) {
+    const message = 'The shard of this key does not take commands now. What was sent may have been done.';
+    super('unavailable', message, { cause: refusal.cause });
+  }
+}
+
 /** Where a node of a cluster says that a command belongs. */
 export interface Redirection {
   /** `moved`: the slot is there. `ask`: the slot is on its way, and this key, if it exists, is there already. */
   readonly kind: 'moved' | 'ask';
+  readonly slot: number;
   /** Empty: the host that said so. */
   readonly host: string;
   readonly port: number;
@@ -62,28 +77,77 @@ export function translateRedisError(thrown: unknown): CacheError {
     return new CacheError('out_of_memory', 'The shard of this key is out of memory.', { cause });
   }
   if (reply.startsWith('WRONGTYPE')) {
-    return new CacheError('corrupt_value', 'What is stored under this key is not a value.', { cause });
+    return new NotAValue(cause);
   }
+  const refusal = refusalIn(reply, cause);
+  if (refusal !== undefined) return refusal;
+  return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
+}
+
+/**
+ * Of an error that a node replied (without the `-` in front), what it means that the *node* refuses, whatever the
+ * command: `NotDone` where another node or a later moment does better. undefined: the command was answered so.
+ */
+export function refusalOf(error: string): CacheError | undefined {
+  const reply = withoutScript(error);
+  return refusalIn(reply, withoutArguments(new Error(reply)));
+}
+
+/**
+ * What Redis says where it refuses a command as a whole, to the letter. Behind it Redis 7 may say in which script it did.
+ */
+const WHOLE_REFUSAL = new RegExp(
+  `^(?:${[
+    '(?:MOVED|ASK) \\d{1,5} [^\\s/@]*:\\d{1,5}',
+    "READONLY You can't write against a read only replica\\.",
+    'LOADING \\w+ is loading the dataset in memory',
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'\\.",
+    'NOREPLICAS Not enough good replicas to write\\.',
+    'CLUSTERDOWN (?:The cluster is down(?: and only accepts read commands)?|Hash slot not served)',
+    'TRYAGAIN Multiple keys request during rehashing of slot',
+    'BUSY \\w+ is busy running a script\\. .*',
+    'MISCONF \\w+ is configured to save RDB snapshots, but .*',
+    'MISCONF Errors writing to the AOF file: .*',
+    'NOAUTH Authentication required\\.',
+    'NOPERM (?:this user|User \\S+) has no permissions .*',
+    'NOPERM No permissions to access a (?:key|channel)',
+  ].join('|')})(?: script: [0-9a-f]{40}, on @user_script:\\d+\\.)?$`,
+);
+
+/**
+ * As `refusalOf`, of an error that a script may have made up: only what Redis itself says counts, to the letter, and what
+ * leads elsewhere only for the slot that was asked for. `slot`: undefined where there are none.
+ */
+export function wholeRefusalOf(error: string, slot: number | undefined): CacheError | undefined {
+  if (!WHOLE_REFUSAL.test(withoutScript(error).trimEnd())) return undefined;
+  const refusal = refusalOf(error);
+  return refusal instanceof Redirected && refusal.redirection.slot !== slot ? undefined : refusal;
+}
+
+function refusalIn(reply: string, cause: Error): CacheError | undefined {
   const redirection = parseRedirection(reply);
   if (redirection !== undefined) return new Redirected(redirection, cause);
-  if (NODE_TROUBLE.test(reply)) {
-    const message = 'The shard of this key does not take commands now. Nothing was done.';
-    if (NOT_YET.test(reply)) return new NotYet('unavailable', message, { cause });
-    return new (NOT_THE_MASTER.test(reply) ? NotDone : CacheError)('unavailable', message, { cause });
-  }
-  return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
+  if (!NODE_TROUBLE.test(reply)) return undefined;
+  const message = 'The shard of this key does not take commands now. Nothing was done.';
+  if (NOT_YET.test(reply)) return new NotYet('unavailable', message, { cause });
+  return new (NOT_THE_MASTER.test(reply) ? NotDone : CacheError)('unavailable', message, { cause });
 }
 
 /** `MOVED 3999 127.0.0.1:6381`; the host may be an IPv6 address without brackets, a name, `?` or nothing. */
 function parseRedirection(reply: string): Redirection | undefined {
-  const [, kind, host = '', port] = /^(MOVED|ASK) \d{1,5} ([^\s/@]*):(\d{1,5})$/.exec(reply) ?? [];
+  const [, kind, slot, host = '', port] = /^(MOVED|ASK) (\d{1,5}) ([^\s/@]*):(\d{1,5})$/.exec(reply) ?? [];
   if (kind === undefined) return undefined;
-  return { kind: kind === 'MOVED' ? 'moved' : 'ask', host: host === '?' ? '' : host, port: Number(port) };
+  return {
+    kind: kind === 'MOVED' ? 'moved' : 'ask',
+    slot: Number(slot),
+    host: host === '?' ? '' : host,
+    port: Number(port),
+  };
 }
 
 /** No node that could carry a command out can be asked now; nothing was sent. */
-export function unreachable(): CacheError {
-  return new NotDone('unavailable', 'The shard of this key cannot be reached. Nothing was done.');
+export function unreachable(cause?: Error): CacheError {
+  return new NotDone('unavailable', 'The shard of this key cannot be reached. Nothing was done.', { cause });
 }
 
 /** Why, for the log; it quotes nothing. */

@@ -5,8 +5,7 @@
  *
  * Labels are bounded by types: commands and outcomes are closed unions, and nothing else of a request is kept.
  */
-import type { Command } from '../core/command';
-import type { DoorLoad, Observer, Outcome, RequestLine } from '../core/ports';
+import type { CountedCommand, DoorLoad, Observer, Outcome, RequestLine } from '../core/ports';
 
 /** Upper ends, in milliseconds; what takes longer than the last one is counted behind it. */
 export const LATENCY_BOUNDS_MS: readonly number[] = [
@@ -14,7 +13,7 @@ export const LATENCY_BOUNDS_MS: readonly number[] = [
 ];
 
 /** `none`: not a request for the cache, or refused before it was read. */
-export type CommandLabel = Command['command'] | 'BATCH' | 'none';
+export type CommandLabel = CountedCommand | 'BATCH' | 'none';
 
 /** How often each command came to each outcome. */
 export class OutcomeCounts {
@@ -57,20 +56,20 @@ const IDLE: DoorLoad = { inFlight: 0, inFlightMax: 0, bodyBytes: 0 };
 
 export class DoorCounts implements Observer {
   readonly requests = new OutcomeCounts();
-  /** Of batches. */
+  /** Of batches, and of doors that know commands only. */
   readonly batched = new OutcomeCounts();
   /** Of requests with a command: health checks and those who watch would drown what the cache's callers see. */
   readonly latency = new Map<Exclude<CommandLabel, 'none'>, Latency>();
   total = 0;
-  /** Answered with 500 or above. */
+  /** Answered with a fault of the service. */
   failed = 0;
   #load: () => DoorLoad = () => IDLE;
 
   constructor(readonly door: string) {}
 
-  request({ command, outcome, status, workMs }: RequestLine): void {
+  request({ command, outcome, isFault, workMs }: RequestLine): void {
     this.total++;
-    if (status !== undefined && status >= 500) this.failed++;
+    if (isFault) this.failed++;
     this.requests.add(command ?? 'none', outcome, 1);
     if (command === undefined || workMs === undefined) return;
     let latency = this.latency.get(command);
@@ -78,7 +77,7 @@ export class DoorCounts implements Observer {
     latency.add(workMs);
   }
 
-  commands(command: Command['command'], outcome: Outcome, count: number): void {
+  commands(command: CountedCommand, outcome: Outcome, count: number): void {
     this.batched.add(command, outcome, count);
   }
 

@@ -105,13 +105,13 @@ function addDoorMetrics(registry: Registry, doors: readonly DoorCounts[]): void 
   });
   addSampledMetric(registry, {
     name: 'ringcache_commands_total',
-    help: 'Commands inside batches by command and outcome.',
+    help: 'Commands inside batches, and those of the RESP door, by command (OTHER: neither reads nor changes keys) and outcome.',
     type: 'counter',
     read: outcomes(({ batched }) => batched),
   });
   addSampledMetric(registry, {
     name: 'ringcache_requests_failed_total',
-    help: 'Requests that were answered with a fault of the service: HTTP 500 and above.',
+    help: 'Requests that were answered with a fault of the service: HTTP 500 and above, or what says so over gRPC.',
     type: 'counter',
     read: perDoor(({ failed }) => failed),
   });

@@ -6,7 +6,8 @@ import { type DoorFrame, type DoorServers, START_MS, text, type WholeClient } fr
 export function describeSessions(frame: DoorFrame): void {
   const { servers } = frame.ground;
   describe('a session', () => {
-    frame.describeForms((form) => {
+    frame.describeForms((form, lacks) => {
+      if (lacks('session')) return;
       let door: WholeClient;
       beforeAll(() => {
         door = frame.connect(form);
@@ -55,7 +56,8 @@ function describeTwoGateways(frame: DoorFrame, servers: DoorServers): void {
     afterAll(() => other.close());
     afterEach(() => servers.resumeReplication());
 
-    frame.describeForms((form) => {
+    frame.describeForms((form, lacks) => {
+      if (lacks('session')) return;
       it('shows through one what was changed through the other', async () => {
         const key = await frame.freshKeyOn(servers);
         const [a, b] = [frame.connect(form), frame.connect(form, other)];

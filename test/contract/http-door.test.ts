@@ -1,99 +1,24 @@
 /** The door contract through every form of the HTTP door, over the engine in the process and rings of real Redis. */
-import type { Key } from '../../src/core/command';
-import { openRing } from '../../src/engines/ring';
-import { systemClock as clock } from '../../src/lib/clock';
-import { openDoorService, type DoorService } from '../support/door-client-service';
+import { openDoorService } from '../support/door-client-service';
 import { HTTP_FORMS } from '../support/door-client-http';
-import { stopAfterTests } from '../support/leftovers';
-import { type ShardProcesses, startShard } from '../support/redis';
-import { createTestCoherence, STORED_BYTES_MAX } from '../support/ring';
+import type { ShardProcesses } from '../support/redis';
 import { describeDoorContract } from './door-contract';
-import type { DoorGround } from './door-contract-frame';
-
-const START_MS = 30_000;
-const FIRST = 'shard-1';
+import { START_MS } from './door-contract-frame';
+import { memoryGround, ringGround, startDoorShards } from './door-grounds';
 
 let processes: readonly ShardProcesses[];
 
 beforeAll(async () => {
-  processes = await Promise.all([
-    startShard({ name: FIRST, replicationThroughProxy: true }),
-    ...['shard-2', 'shard-3'].map((name) => startShard({ name, replicas: 1 })),
-  ]);
+  processes = await startDoorShards();
 }, START_MS);
 afterAll(() => Promise.all(processes.map((shard) => shard.stop())));
 
-const MEMORY: DoorGround = {
-  name: 'memory',
-  servers: undefined,
-  open: openDoorService,
-  async stored({ engine }, key) {
-    const found = await engine.read(key, { consistency: 'strong', withLife: false, deadlineMs: Infinity });
-    return found?.bytes;
-  },
-  async store({ engine }, key, bytes) {
-    await engine.write(key, bytes, { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: Infinity });
-  },
-};
-
-/** The first shard is the one that can be away. */
-function ringOf(shardCount: number): DoorGround {
-  const shards = (): readonly ShardProcesses[] => processes.slice(0, shardCount);
-  const first = (): ShardProcesses => shards()[0]!;
-  const shardOf = async (service: DoorService, key: Key): Promise<ShardProcesses> => {
-    const { shard } = await service.engine.locate(key, clock.now() + 5000);
-    return shards().find(({ name }) => name === shard)!;
-  };
-
-  return {
-    name: `a ring of ${shardCount}`,
-    open: (options) =>
-      openDoorService({
-        ...options,
-        openEngine: async (log) => {
-          const engine = await openRing({
-            shards: shards().map(({ config }) => config),
-            hash: 'ketama',
-            readFrom: 'replica',
-            storedBytesMax: STORED_BYTES_MAX,
-            coherence: createTestCoherence(),
-            clock,
-            log,
-          });
-          // A service that does not open leaves it behind.
-          stopAfterTests(() => engine.close());
-          return engine;
-        },
-      }),
-    async stored(service, key) {
-      const { master } = await shardOf(service, key);
-      return (await master.client.getBuffer(Buffer.from(key, 'latin1'))) ?? undefined;
-    },
-    async store(service, key, bytes) {
-      const shard = await shardOf(service, key);
-      await shard.master.client.set(Buffer.from(key, 'latin1'), bytes);
-      await shard.inSync();
-    },
-    servers: {
-      areAll: shardCount === 1,
-      hold: async (service, key) => (await shardOf(service, key)).name === FIRST,
-      kill: async () => {
-        await Promise.all([first().master, ...first().replicas].map((node) => node.kill()));
-      },
-      restart: async () => {
-        await first().master.restart();
-        await Promise.all(first().replicas.map((node) => node.restart()));
-        await first().inSync();
-      },
-      pauseReplication: () => first().pauseReplication(),
-      resumeReplication: () => {
-        first().resumeReplication();
-        return first().inSync();
-      },
-    },
-  };
-}
-
-describeDoorContract(MEMORY, HTTP_FORMS);
-describeDoorContract(ringOf(1), HTTP_FORMS);
-describeDoorContract(ringOf(3), HTTP_FORMS);
+describeDoorContract(memoryGround(openDoorService), HTTP_FORMS);
+describeDoorContract(
+  ringGround(openDoorService, () => processes, 1),
+  HTTP_FORMS,
+);
+describeDoorContract(
+  ringGround(openDoorService, () => processes, 3),
+  HTTP_FORMS,
+);

@@ -1,6 +1,6 @@
 /**
  * README.md as its reader follows it: `npm start` in a fresh clone, then every shell block, in order, pasted into one
- * shell in the same folder, exactly as printed but for the port. Commands that stand elsewhere in it are listed with
+ * shell in the same folder, exactly as printed but for the ports. Commands that stand elsewhere in it are listed with
  * their proofs in `test/house/readme.test.ts`.
  */
 import { execFile } from 'node:child_process';
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import request from 'supertest';
 import { eventually } from '../support/eventually';
+import { findFreePort } from '../support/free-port';
 import { type CloneSettings, type FreshClone, makeFreshClone } from '../support/fresh-clone';
 import { type ReadmeBlock, readmeSession } from '../support/readme';
 import { startShard } from '../support/redis';
@@ -63,8 +64,13 @@ const EFFECTS: Readonly<Record<string, (output: string) => unknown>> = {
 };
 
 let clone: FreshClone;
+/** In place of those that README.md names. */
+let respPort: number;
+let grpcPort: number;
 
 beforeAll(async () => {
+  respPort = await findFreePort();
+  grpcPort = await findFreePort();
   clone = await makeFreshClone({ installed: true });
   await paste(['npm run build']);
 }, COPY_MS + PASTE_MS);
@@ -75,12 +81,19 @@ beforeAll(async () => {
  */
 async function paste(blocks: readonly string[], settings?: CloneSettings): Promise<string[]> {
   const script = blocks.map((block) => `${block}\nprintf '${END_OF_BLOCK}'\n`).join('');
-  const { stdout } = await promisify(execFile)(
-    'bash',
-    ['-e', '-o', 'pipefail', '-c', script.replaceAll('localhost:8000', `localhost:${clone.port}`)],
-    { cwd: clone.folder, env: clone.environment(settings), timeout: PASTE_MS },
-  );
+  const { stdout } = await promisify(execFile)('bash', ['-e', '-o', 'pipefail', '-c', withPorts(script)], {
+    cwd: clone.folder,
+    env: clone.environment(settings),
+    timeout: PASTE_MS,
+  });
   return stdout.split(END_OF_BLOCK).slice(0, -1);
+}
+
+function withPorts(script: string): string {
+  return script
+    .replaceAll('localhost:8000', `localhost:${clone.port}`)
+    .replaceAll('6380', String(respPort))
+    .replaceAll('50051', String(grpcPort));
 }
 
 function post(target: string, body: object, token?: string): request.Test {
@@ -113,7 +126,7 @@ describe('beside the running service', () => {
   let outputs: string[];
 
   beforeAll(async () => {
-    await clone.start().ready(START_MS);
+    await clone.start({ RESP_PORT: String(respPort), GRPC_PORT: String(grpcPort) }).ready(START_MS);
     outputs = await paste(steps.map(({ commands }) => commands));
   }, START_MS + PASTE_MS);
   afterAll(() => clone.stop());
@@ -172,6 +185,17 @@ describe('beside the running service', () => {
     2 * PASTE_MS,
   );
 });
+
+it(
+  'the Redis-protocol door speaks TLS with the certificate that npm start makes',
+  async () => {
+    await clone.start({ RESP_PORT: String(respPort), RESP_TLS: 'true' }).ready(START_MS);
+    const [reply] = await paste(['redis-cli -p 6380 --tls --cacert certs/cert.pem PING']);
+    expect(reply).toBe('PONG\n');
+    await clone.stop();
+  },
+  START_MS + PASTE_MS,
+);
 
 describe('with encryption keys', () => {
   afterEach(() => clone.stop());

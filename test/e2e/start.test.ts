@@ -173,7 +173,7 @@ it(
 it(
   'faulty settings end it with code 2 and their names',
   async () => {
-    const { child, said } = clone.start({ PORT: 'x', GRPC_PORT: '1' });
+    const { child, said } = clone.start({ PORT: 'x', GRPC_PORT: 'y' });
     expect(await child.exited).toBe(2);
     expect(said()).toMatch(/^PORT: /m);
     expect(said()).toMatch(/^GRPC_PORT: /m);

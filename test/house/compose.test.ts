@@ -473,7 +473,15 @@ async function exposedLabels(): Promise<Map<string, Set<string>>> {
       commands: undefined,
       cause: undefined,
     },
-    ...{ command: 'READ', outcome: 'SUCCESS', source: undefined, status: 200, durationMs: 1, workMs: 1 },
+    ...{
+      command: 'READ',
+      outcome: 'SUCCESS',
+      source: undefined,
+      status: 200,
+      isFault: false,
+      durationMs: 1,
+      workMs: 1,
+    },
   });
   const { series, types } = parseExposition(await metrics.exposition());
   metrics.close();

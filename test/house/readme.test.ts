@@ -16,6 +16,10 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   // A copy: the commit that a clone would hold is not made yet.
   'git clone <this repository> ringcache && cd ringcache': 'test/support/fresh-clone.ts',
   'npm start': 'test/e2e/start.test.ts',
+  'GRPC_PORT=50051 npm start': 'test/e2e/readme.test.ts',
+  'RESP_PORT=6380 npm start': 'test/e2e/readme.test.ts',
+  'RESP_PORT=6380 RESP_TLS=true npm start': 'test/e2e/readme.test.ts',
+  'redis-cli -p 6380 --tls --cacert certs/cert.pem PING': 'test/e2e/readme.test.ts',
   // This very run; on a clean checkout:
   'npm test': '.ci/run',
   // There is no container engine here.

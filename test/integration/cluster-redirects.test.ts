@@ -10,6 +10,7 @@ import { EngineUnderTest } from '../contract/engine-contract';
 import { openTestCluster } from '../support/cluster-engine';
 import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
+import { askEngine } from '../support/relay';
 
 const INFO =
   'role:master\r\nmaster_replid:0123456789012345678901234567890123456789\r\nmaster_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:1\r\nsecond_repl_offset:-1\r\n';
@@ -134,6 +135,9 @@ describe('a node that redirects', () => {
       await expect(store.read(key)).rejects.toThrow(/Nothing was done/);
       await expect(store.write(key, 'value')).rejects.toMatchObject({ code: 'unavailable' });
       await expect(store.remove(key)).rejects.toMatchObject({ code: 'unavailable' });
+      const relayed = await askEngine(engine.relay!, 'SET key value').catch((thrown: unknown) => thrown);
+      expect(relayed).toMatchObject({ code: 'unavailable' });
+      expect(String(relayed)).not.toContain(String(outsidePort));
       expect(outsideConnections).toBe(0);
       expect(log.lines.some(({ message }) => message.startsWith('redirected to a node'))).toBe(true);
     },
@@ -153,6 +157,14 @@ describe('a node that redirects', () => {
     const startedMs = clock.now();
     await expect(store.write(key, 'value')).rejects.toMatchObject({ code: 'unavailable' });
     expect(clock.now() - startedMs).toBeLessThan(3000);
+  });
+
+  it.each(['MOVED', 'ASK'])('%s in a circle ends for a relayed command by its deadline', async (kind) => {
+    await open();
+    said = `-${kind} 1 127.0.0.1:${node.address.port}`;
+    const startedMs = clock.now();
+    await expect(askEngine(engine.relay!, 'SET key value')).rejects.toMatchObject({ code: 'unavailable' });
+    expect(clock.now() - startedMs).toBeLessThan(2500);
   });
 
   it('a circle ends with the deadline at the latest', async () => {

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { Budget } from '../../src/doors/http/budget';
+import { Budget } from '../../src/lib/budget';
 import { Exchange } from '../../src/doors/http/exchange';
 import { readBody } from '../../src/doors/http/read-body';
 import { systemClock } from '../../src/lib/clock';

@@ -5,11 +5,14 @@ export function aroundCache(cache: CacheService, changed: Partial<CacheService>)
   return {
     execute: (...given) => cache.execute(...given),
     executeBatch: (...given) => cache.executeBatch(...given),
+    watch: (...given) => cache.watch(...given),
     locate: (...given) => cache.locate(...given),
     placement: (...given) => cache.placement(...given),
     isNear: (...given) => cache.isNear(...given),
     status: (...given) => cache.status(...given),
     ready: () => cache.ready(),
+    hasNear: cache.hasNear,
+    relay: cache.relay,
     ...changed,
   };
 }

@@ -2,8 +2,6 @@
  * A real browser for tests of pages: Chromium, found on PATH. A page is watched for all that it should not do, and
  * answers that a test expects to be failures are told apart from faults of the page, one by one.
  */
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
 import {
   chromium,
   type Browser,
@@ -11,6 +9,7 @@ import {
   type ConsoleMessage,
   type Page,
 } from 'playwright-core';
+import { findCommand } from './find-command';
 import { stopAfterTests } from './leftovers';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -19,17 +18,8 @@ const WAIT_MS_MAX = 10_000;
 
 /** Full path of the browser. @throws in CI, where nothing is skipped; undefined elsewhere when there is none */
 export function findBrowser(): string | undefined {
-  for (const command of COMMANDS) {
-    for (const folder of (process.env['PATH'] ?? '').split(path.delimiter).filter(Boolean)) {
-      const file = path.join(folder, command);
-      try {
-        accessSync(file, constants.X_OK);
-        return file;
-      } catch {
-        // Not in this folder.
-      }
-    }
-  }
+  const found = findCommand(...COMMANDS);
+  if (found !== undefined) return found;
   if (process.env['CI']) throw new Error(`there is no browser on PATH: ${COMMANDS.join(', ')}`);
   return undefined;
 }

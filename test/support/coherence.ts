@@ -8,6 +8,8 @@ import type { Command, Key, Reply, WriteCommand } from '../../src/core/command';
 import { Grants } from '../../src/core/grants';
 import { NearCache } from '../../src/core/near-cache';
 import type { Cipher, Engine } from '../../src/core/ports';
+import type { CacheRelay } from '../../src/core/relay';
+import type { Watch } from '../../src/core/watches';
 import { openRing } from '../../src/engines/ring';
 import { Shard, type ReadFrom, type ShardConfig, type ShardOptions } from '../../src/engines/shard';
 import { systemClock as clock } from '../../src/lib/clock';
@@ -33,11 +35,13 @@ export interface GatewayOptions {
 export interface TestGateway {
   readonly engine: Engine;
   readonly log: RecordingLog;
+  readonly relay: CacheRelay | undefined;
   /** Every key of which it was told, in order. */
   readonly announced: readonly string[];
   read(key: string): Promise<Reply>;
   write(key: string, value: string, more?: Partial<WriteCommand> & { withinMs?: number }): Promise<Reply>;
   remove(key: string): Promise<Reply>;
+  watch(keys: readonly string[]): Watch;
   /** A READ would be answered from the near cache now. */
   holds(key: string): boolean;
   /** Reads until the near cache answers, and gives its value. */
@@ -116,10 +120,12 @@ async function composeGateway(
   return {
     engine,
     log,
+    relay: cache.relay,
     announced,
     read: (key) => run(read(key)),
     write: (key, value, { withinMs, ...more } = {}) => run(write(key, value, more), withinMs),
     remove: (key) => run(remove(key)),
+    watch: (keys) => cache.watch(() => anyone, keys as Key[]),
     holds: (key) => near.holds(key as Key),
     warm: (key) =>
       eventually(async () => {
@@ -138,6 +144,7 @@ function engineOf(shard: Shard): Engine {
   const point = 0;
   return {
     kind: 'shard',
+    relay: undefined,
     read: (key, options) => shard.read(key, point, options),
     write: (key, bytes, options) => shard.write(key, bytes, options),
     remove: (key, options) => shard.remove(key, options),

@@ -7,7 +7,7 @@ import type { Answer, CallOptions, DoorAddress, DoorForm, DoorValue, PutOptions 
 import { exchange, type HttpReply } from './gateway';
 
 /** `POST /cache`. */
-const HTTP_COMMANDS: DoorForm = {
+export const HTTP_COMMANDS: DoorForm = {
   name: 'HTTP commands',
   lacks: [],
   connect(address, token) {

@@ -1,11 +1,12 @@
-/** A service with all its doors open, for their clients. */
+/** A service with its HTTP door open, for the door's clients. */
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import type { DoorAddress } from './door-client';
 import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
 import { openTestListener } from './listener';
 
-export interface DoorService extends DoorAddress, Pick<HttpDoor, 'engine' | 'log' | 'token' | 'tokenWith'> {
+export interface DoorService
+  extends DoorAddress, Pick<HttpDoor, 'engine' | 'log' | 'token' | 'tokenWith' | 'parts'> {
   close(): Promise<void>;
 }
 

@@ -31,8 +31,8 @@ export interface PutOptions extends CallOptions {
   readonly ttlSeconds?: number;
 }
 
-/** What a form may lack beside a whole method. */
-export type Lack = 'bytes' | 'json' | 'ttl' | 'source';
+/** What a form may lack beside a whole method. `session`: one that the caller can carry to another gateway. */
+export type Lack = 'bytes' | 'json' | 'ttl' | 'source' | 'session';
 
 /** The form on behalf of one caller. A method that the form does not have is undefined. */
 export interface DoorClient {
@@ -47,6 +47,10 @@ export interface DoorAddress {
   readonly port: number;
   /** Trusts the certificate, and keeps the connections. */
   readonly agent: Agent;
+  /** Of the RESP door, where it is open. */
+  readonly respPort?: number;
+  /** Of the gRPC door, where it is open, and the certificate that it shows. */
+  readonly grpc?: { readonly port: number; readonly ca: Buffer };
 }
 
 export interface DoorForm {

@@ -36,6 +36,7 @@ export function createHeldCache(options: Partial<CacheOptions> & { nearEntries?:
     });
   const engine: Engine = {
     kind: 'held',
+    relay: undefined,
     read: (key, details) => ask('read', key, details),
     write: (key, bytes, details) => ask('write', key, { ...details, text: bytes.toString() }).then(changed),
     remove: (key, details) => ask('remove', key, details).then(changed),

@@ -2,7 +2,7 @@
  * The HTTP door over the real core and the real access; without a socket, and where not asked otherwise without
  * Redis.
  */
-import { openAccess } from '../../src/auth/access';
+import { type Access, openAccess } from '../../src/auth/access';
 import { createSessionTokens } from '../../src/auth/session-tokens';
 import { createKeyring } from '../../src/cipher/keyring';
 import { Cache, type CacheService } from '../../src/core/cache';
@@ -10,7 +10,7 @@ import { DEPTH_MAX, type Limits } from '../../src/core/limits';
 import { Grants, type Principal, type Scope } from '../../src/core/grants';
 import type { Key } from '../../src/core/command';
 import { NearCache } from '../../src/core/near-cache';
-import type { Engine, Log } from '../../src/core/ports';
+import type { Engine, Log, Observer } from '../../src/core/ports';
 import { createApp, type HttpDeps } from '../../src/doors/http/app';
 import { openMemory } from '../../src/engines/memory';
 import { systemClock } from '../../src/lib/clock';
@@ -21,7 +21,18 @@ import { createRecordingLog, type RecordingLog } from './log';
 export const API_KEY = 'api-key-of-the-tests-0123456789';
 export const JWT_SECRET = 'a-secret-of-the-tests-that-is-long-enough';
 
+/** What doors stand on, for those beside the HTTP door. */
+export interface DoorParts extends Pick<
+  HttpDeps,
+  'cache' | 'sessionTokens' | 'limits' | 'clock' | 'log' | 'maxInFlight' | 'encryptionConfigured'
+> {
+  /** Knows the tokens of `tokenWith`, for `admit` as well. */
+  readonly access: Pick<Access, 'login' | 'verify' | 'admit'>;
+  readonly observerFor: (door: string) => Observer;
+}
+
 export interface HttpDoor {
+  readonly parts: DoorParts;
   readonly app: ReturnType<typeof createApp>;
   readonly engine: Engine;
   readonly log: RecordingLog;
@@ -70,11 +81,16 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     clock,
   });
   const principals = new Map<string, Principal>();
-  const deps: HttpDeps = {
+  const parts: DoorParts = {
     cache: options.around?.(cache) ?? cache,
     access: {
       login: (apiKey, address) => access.login(apiKey, address),
       verify: (token) => principals.get(token) ?? access.verify(token),
+      admit: (secret, address, name) => {
+        const principal = principals.get(secret);
+        if (principal === undefined) return access.admit(secret, address, name);
+        return { expiresAtMs: Infinity, principal: () => principal };
+      },
     },
     sessionTokens: createSessionTokens(secrets),
     limits: {
@@ -87,14 +103,19 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     },
     clock,
     log,
-    observer: metrics.observerFor('http'),
-    telemetry: metrics,
+    observerFor: (door) => metrics.observerFor(door),
     encryptionConfigured,
     maxInFlight: options.maxInFlight ?? 1024,
+  };
+  const deps: HttpDeps = {
+    ...parts,
+    observer: parts.observerFor('http'),
+    telemetry: metrics,
     isDraining: options.isDraining ?? (() => false),
     corsOrigins: options.corsOrigins ?? [],
   };
   return {
+    parts,
     app: createApp(deps),
     engine,
     log,

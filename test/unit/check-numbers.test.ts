@@ -1,7 +1,7 @@
 /** Which JSON numbers a double holds exactly, and that all numbers of a body are found. */
 import fc from 'fast-check';
 import { CacheError } from '../../src/core/errors';
-import { checkNumbers, isExact } from '../../src/doors/http/commands/check-numbers';
+import { checkNumbers, isExact } from '../../src/core/check-numbers';
 
 describe('a number that a double holds exactly is accepted', () => {
   it.each([

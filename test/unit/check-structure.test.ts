@@ -1,5 +1,5 @@
 import type { CacheError } from '../../src/core/errors';
-import { checkStructure } from '../../src/doors/http/commands/check-structure';
+import { checkStructure } from '../../src/core/check-structure';
 
 const DEPTH_MAX = 34;
 const padding = ' '.repeat(64 * 1024);

@@ -65,7 +65,9 @@ describe('defaults', () => {
   });
 
   it('hold for empty variables too', () => {
-    expect(parsed({ PORT: '', ENGINE: '', REDIS_NODES: '', API_KEY: '', RESP_PORT: '' })).toEqual(parsed());
+    expect(
+      parsed({ PORT: '', ENGINE: '', REDIS_NODES: '', API_KEY: '', RESP_PORT: '', GRPC_PORT: '' }),
+    ).toEqual(parsed());
   });
 
   it('choose the ring where nodes are named', () => {
@@ -116,6 +118,9 @@ describe('a value that is set', () => {
     ['COHERENCE', 'none', (config) => config.coherence, 'none'],
     ['MAX_CONNECTIONS', '7', (config) => config.http.maxConnections, 7],
     ['MAX_IN_FLIGHT', '8', (config) => config.http.maxInFlight, 8],
+    ['RESP_PORT', '6380', (config) => config.resp, { port: 6380, tls: false }],
+    ['RESP_TLS', 'true', (config) => config.resp, undefined],
+    ['GRPC_PORT', '50051', (config) => config.grpc, { port: 50051 }],
     ['KEY_BYTES_MAX', '10', (config) => config.limits.keyBytesMax, 10],
     ['VALUE_BYTES_MAX', '536870912', (config) => config.limits.valueBytesMax, 536870912],
     ['BATCH_MAX', '1', (config) => config.limits.batchMax, 1],
@@ -167,6 +172,9 @@ describe('a value that cannot be used', () => {
     ['NEAR_TTL_SECONDS', '0'],
     ['ENCRYPT_VALUES', 'yes'],
     ['MAX_CONNECTIONS', '0'],
+    ['RESP_PORT', '65536'],
+    ['RESP_TLS', 'yes'],
+    ['GRPC_PORT', '-1'],
     ['MAX_IN_FLIGHT', '0'],
     ['KEY_BYTES_MAX', '0'],
     ['VALUE_BYTES_MAX', '536870913'],
@@ -214,9 +222,6 @@ describe('what this version does not support', () => {
     ['REPLICATION_URL', 'redis://h'],
     ['SNAPSHOT_FILE', 'f'],
     ['SNAPSHOT_INTERVAL_SECONDS', '300'],
-    ['RESP_PORT', '6379'],
-    ['RESP_TLS', 'false'],
-    ['GRPC_PORT', '50051'],
     ['ENGINE', 'replicated'],
     ['COHERENCE', 'kafka'],
     ['WORKERS', 'auto'],

@@ -1,4 +1,4 @@
-import { GatheredBytes } from '../../src/doors/http/gathered-bytes';
+import { GatheredBytes } from '../../src/lib/gathered-bytes';
 
 it('gives back what was added, however it was cut', () => {
   const bytes = Buffer.from(Array.from({ length: 5000 }, (_, n) => n % 256));

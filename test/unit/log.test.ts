@@ -65,7 +65,13 @@ it('what is below the level is not written', () => {
 });
 
 it('a request’s line has what it is told, as pino writes it, and leaves out what is not known', () => {
-  const bare = { route: 'POST /cache', outcome: 'SUCCESS', durationMs: 1.23456, workMs: 1 } as const;
+  const bare = {
+    route: 'POST /cache',
+    outcome: 'SUCCESS',
+    durationMs: 1.23456,
+    workMs: 1,
+    isFault: false,
+  } as const;
   const lines = written('info', (log) => {
     log.request({ ...UNKNOWN, ...bare, requestId: 'r-1' });
     log.request({
@@ -105,6 +111,13 @@ it('a request’s line has what it is told, as pino writes it, and leaves out wh
 });
 
 it('requests are not told of above the level info', () => {
-  const line = { requestId: 'r', route: 'r', outcome: 'SUCCESS', durationMs: 1, workMs: 1 } as const;
+  const line = {
+    requestId: 'r',
+    route: 'r',
+    outcome: 'SUCCESS',
+    durationMs: 1,
+    workMs: 1,
+    isFault: false,
+  } as const;
   expect(written('warn', (log) => log.request({ ...UNKNOWN, ...line }))).toEqual([]);
 });

@@ -14,6 +14,7 @@ const LINE: RequestLine = {
   outcome: 'SUCCESS',
   source: 'near',
   status: 200,
+  isFault: false,
   // Never what is counted.
   durationMs: 1e6,
   workMs: 1,
@@ -70,11 +71,11 @@ it('requests are counted by door, command and outcome, and each door on its own'
   expect(sum(total)).toBe(5);
 });
 
-it('answers of 500 and above are failures, and nothing else is', async () => {
+it('faults of the service are failures, and nothing else is', async () => {
   const http = metrics.observerFor('http');
-  for (const status of [200, 404, 499, 500, 503, 507, undefined]) http.request({ ...LINE, status });
+  for (const isFault of [false, true, false, true, true]) http.request({ ...LINE, isFault });
   expect((await exposed()).value('ringcache_requests_failed_total', { door: 'http' })).toBe(3);
-  expect(metrics.figures().requests).toMatchObject({ total: 7, failed: 3 });
+  expect(metrics.figures().requests).toMatchObject({ total: 5, failed: 3 });
 });
 
 it('a request is in the first bucket whose bound it does not exceed, and in one only', async () => {

@@ -131,6 +131,34 @@ describe('an entry', () => {
   });
 });
 
+describe('forgetting everything', () => {
+  it('leaves nothing to be found, and counts nothing that is void', () => {
+    const { near, put } = createNear({ entries: 3 });
+    for (const key of ['a', 'b', 'c']) put(key, 'old');
+    const { bytes } = near.status();
+    near.forgetAll();
+    expect(near.holds('a' as Key)).toBe(false);
+    expect(near.status()).toMatchObject({ entries: 0, bytes: 0 });
+    put('a', 'new');
+    expect(near.status()).toMatchObject({ entries: 1, bytes: bytes / 3, evictions: 0 });
+    expect([near.get('a' as Key), near.get('b' as Key)]).toEqual(['new', undefined]);
+    for (const key of ['d', 'e', 'f']) put(key, 'new');
+    expect(near.status()).toMatchObject({ entries: 3, bytes, evictions: 1 });
+    near.forgetAll();
+    near.forgetAll();
+    for (const key of ['d', 'e', 'f']) near.forget(key as Key);
+    expect(near.status()).toMatchObject({ entries: 0, bytes: 0 });
+  });
+
+  it('costs no more where there are many entries', () => {
+    const { near, put } = createNear({ entries: 100_000, bytes: 1e9 });
+    for (let n = 0; n < 1000; n += 1) put(`k${n}`, 'v');
+    const startedNs = process.hrtime.bigint();
+    for (let n = 0; n < 1000; n += 1) near.forgetAll();
+    expect(Number(process.hrtime.bigint() - startedNs) / 1e6).toBeLessThan(500);
+  });
+});
+
 it('with no entries allowed nothing is kept', () => {
   const { near, put } = createNear({ entries: 0 });
   put('k', 'v');

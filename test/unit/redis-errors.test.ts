@@ -1,5 +1,11 @@
 /** What Redis says went wrong, in our words: alone, and from inside a script as older servers wrap it. */
-import { NotDone, NotYet, translateRedisError } from '../../src/redis/redis-errors';
+import {
+  NotDone,
+  NotYet,
+  Redirected,
+  translateRedisError,
+  wholeRefusalOf,
+} from '../../src/redis/redis-errors';
 
 function replyError(message: string): Error {
   return Object.assign(new Error(message), { name: 'ReplyError' });
@@ -34,6 +40,38 @@ describe.each([
   it('of something that is no string is corrupt_value', () => {
     const reply = told('WRONGTYPE Operation against a key holding the wrong kind of value');
     expect(translateRedisError(replyError(reply)).code).toBe('corrupt_value');
+  });
+});
+
+describe('a refusal that a script may have made up', () => {
+  const READONLY = "READONLY You can't write against a read only replica.";
+  const at = ` script: ${'0'.repeat(40)}, on @user_script:1.`;
+
+  it.each([READONLY, inScript(READONLY), READONLY + at, 'LOADING Valkey is loading the dataset in memory'])(
+    'counts where Redis says it to the letter: %s',
+    (reply) => {
+      expect(wholeRefusalOf(reply, undefined)).toBeInstanceOf(NotDone);
+    },
+  );
+
+  it.each([
+    'READONLY',
+    `${READONLY} So there.`,
+    inScript('READONLY mine'),
+    'LOADING',
+    'TRYAGAIN',
+    'BUSY',
+    'MISCONF',
+    'NOPERM mine',
+    'WRONGTYPE Operation',
+  ])('does not count otherwise: %s', (reply) => {
+    expect(wholeRefusalOf(reply, undefined)).toBeUndefined();
+  });
+
+  it('leads elsewhere only of the slot that was asked for', () => {
+    const moved = 'MOVED 1 127.0.0.1:1';
+    expect(wholeRefusalOf(moved, 1)).toBeInstanceOf(Redirected);
+    expect([wholeRefusalOf(moved, 2), wholeRefusalOf(moved, undefined)]).toEqual([undefined, undefined]);
   });
 });
 

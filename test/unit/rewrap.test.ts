@@ -21,6 +21,7 @@ const change = (done: boolean): Change => ({ done, session: undefined });
  * as a real one does.
  */
 class MapEngine implements Engine {
+  readonly relay = undefined;
   readonly kind = 'map';
   readonly entries = new Map<Key, { bytes: Buffer; expiresAtMs: number }>();
   readonly reads: Key[] = [];

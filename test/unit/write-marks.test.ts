@@ -146,6 +146,17 @@ describe('a new lineage', () => {
   });
 });
 
+it('a change of what nobody can name keeps replicas out until they have its offset, no longer', () => {
+  const marks = marksOn(100);
+  marks.markAll(150);
+  expect([marks.admits(replica(149)), marks.admits(replica(150))]).toEqual([false, true]);
+  marks.markAll(140);
+  expect(marks.admits(replica(149))).toBe(false);
+  marks.arrive(NOW);
+  marks.markAll(160);
+  expect(marks.admits(replica(1e12))).toBe(false);
+});
+
 it('a gateway that never saw the master reads from any replica: it has acked nothing yet', () => {
   expect(new WriteMarks().admits(replica(1, 'x'))).toBe(true);
 });

@@ -6,7 +6,7 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import type { Access } from '../../auth/access';
 import { CacheError, toCacheError } from '../../core/errors';
 import type { Log, Observer, Telemetry } from '../../core/ports';
-import { Budget } from './budget';
+import { Budget } from '../../lib/budget';
 import { createCommandRoute } from './commands/command-route';
 import { addCompatRoutes } from './compat/compat-routes';
 import { createLookupRoute } from './compat/lookup-route';

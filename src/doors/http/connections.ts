@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Log } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
+import { endsOf } from '../../lib/socket-ends';
 import { Peer } from './peer';
 
 const CHECK_INTERVAL_MS = 500;
@@ -105,9 +106,4 @@ export class Connections {
   stopChecks(): void {
     clearInterval(this.#timer);
   }
-}
-
-/** What both the TCP and the TLS socket of one connection know of it, and no two open connections share. */
-function endsOf({ remoteAddress, remotePort, localAddress }: Socket): string {
-  return `${remoteAddress ?? ''} ${remotePort ?? ''} ${localAddress ?? ''}`;
 }

@@ -4,12 +4,12 @@
  */
 import type { Request, Response } from 'express';
 import type { Command, Source } from '../../core/command';
-import { CacheError, toCacheError } from '../../core/errors';
+import { CacheError, causeForLog, toCacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Log, Observer, Outcome, RequestLine } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
 import { authenticate } from './authenticate';
-import type { Budget } from './budget';
+import type { Budget } from '../../lib/budget';
 import { headOf, requestIdOf, type RequestNotes } from './messages';
 import type { RequestHead } from './request-head';
 import { type Body, DATA_HEADERS, HTTP_STATUS, respond, respondError } from './respond';
@@ -139,7 +139,7 @@ export class Exchange {
     const extra = [...(details.extra ?? []), ...(this.#hasLongUnreadBody() ? CLOSE : [])];
     respondError(this.response, error, this.requestId, { ...details, extra });
     this.reportInternal(error);
-    this.#end(error.code, isGone ? undefined : HTTP_STATUS[error.code], causeFor(error));
+    this.#end(error.code, isGone ? undefined : HTTP_STATUS[error.code], causeForLog(error));
   }
 
   /** The request ended before it was whole: nothing was done. If an answer was due, the listener gave it. */
@@ -176,6 +176,7 @@ export class Exchange {
       outcome,
       source: this.source,
       status,
+      isFault: status !== undefined && status >= 500,
       durationMs: endMs - this.arrivedMs,
       workMs: this.#commandMs === undefined ? undefined : endMs - this.#commandMs,
       cause,
@@ -189,14 +190,4 @@ export class Exchange {
     const { transferEncoding, contentLength = 0 } = this.head;
     return transferEncoding !== undefined || contentLength > UNREAD_BYTES_KEPT;
   }
-}
-
-/**
- * What is behind a fault on our side (5xx) or a refused login or token, for the operator. What is behind another 4xx
- * could quote what the caller sent; `auth/` gives words of its own instead of an error.
- */
-function causeFor({ code, cause }: CacheError): string | undefined {
-  if (code === 'unauthenticated' || code === 'throttled')
-    return typeof cause === 'string' ? cause : undefined;
-  return HTTP_STATUS[code] >= 500 && cause instanceof Error ? cause.message : undefined;
 }

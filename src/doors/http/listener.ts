@@ -6,11 +6,11 @@ import type { Express } from 'express';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
 import { CacheError, toCacheError } from '../../core/errors';
 import type { Log } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
-import { type CertificateFiles, readCertificate, watchCertificate } from './certificate';
+import { type CertificateFiles, readCertificate, watchCertificate } from '../../tls/certificate';
+import { TLS_OPTIONS } from '../../tls/options';
 import { Connections } from './connections';
 import { parseTarget } from './framing';
 import { CacheRequest, createMessageClasses } from './messages';
@@ -33,21 +33,6 @@ export interface Listener {
   /** Answers what was asked, takes no more, and closes; within `DRAIN_MS + STOP_MS`. Later calls wait for the first. */
   close(): Promise<void>;
 }
-
-/** TLS 1.3's suites, and those of 1.2 that are AEAD with forward secrecy. */
-const CIPHERS = [
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-].join(':');
-
-const TLS_OPTIONS: SecureContextOptions = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', ciphers: CIPHERS };
 
 /** A fresh connection that says nothing is cut by `headersTimeout` as well. */
 const LIMITS = {

@@ -5,19 +5,10 @@
  * to construct. When their prototypes already are the ones that Express would set, its call changes nothing.
  */
 import type { Express } from 'express';
-import { randomBytes } from 'node:crypto';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheError } from '../../core/errors';
+import { createRequestId } from '../../core/request-id';
 import { readHead, type RequestHead } from './request-head';
-
-/** Tells the requests of this process from those of all others, past and present. */
-const ID_PREFIX = `${randomBytes(6).toString('base64url')}-`;
-let lastId = 0;
-
-/** A request id that no other request of any process has; not secret, not for proving anything. */
-export function createRequestId(): string {
-  return ID_PREFIX + (++lastId).toString(36);
-}
 
 /** What the listener and the application tell each other of a request. One that came another way has nothing yet. */
 export interface RequestNotes {

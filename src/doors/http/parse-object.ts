@@ -1,6 +1,6 @@
 /** A body that must be one JSON object. */
 import { CacheError } from '../../core/errors';
-import { checkStructure } from './commands/check-structure';
+import { checkStructure } from '../../core/check-structure';
 import { parseJson } from './read-body';
 
 /**

@@ -8,9 +8,10 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { CacheError } from '../../core/errors';
 import type { Log } from '../../core/ports';
+import { bytesTaken, Patience } from '../../lib/patience';
 import { METHODS } from './framing';
-import { type CacheRequest, createRequestId, requestIdOf } from './messages';
-import { Patience } from './patience';
+import { createRequestId } from '../../core/request-id';
+import { type CacheRequest, requestIdOf } from './messages';
 import { respondError } from './respond';
 
 /**
@@ -162,15 +163,4 @@ export class Peer {
 
 function extraHeaders(error: CacheError): readonly string[] {
   return error.code === 'method_not_allowed' ? ['Allow', METHODS] : [];
-}
-
-/**
- * Bytes that the system has taken over from us for the other end. No public counter tells: those of the TLS socket
- * count what was handed to the encryption, `bytesWritten` of the TCP socket what was handed to the event loop, and
- * both are the whole answer at once. What still waits there is in `writeQueueSize`, by which Node's own
- * `socket.setTimeout` tells a slow peer from a dead one.
- */
-function bytesTaken(transport: Socket): number {
-  const { _handle: handle } = transport as unknown as { _handle: { writeQueueSize?: number } | null };
-  return transport.bytesWritten - (handle?.writeQueueSize ?? 0);
 }

@@ -3,6 +3,7 @@
  * reply is handed over in the same turn of the event loop where the near cache has it.
  */
 import type { Access } from '../../auth/access';
+import type { RequestSession } from '../../auth/request-session';
 import type { SessionTokens } from '../../auth/session-tokens';
 import type { CacheService } from '../../core/cache';
 import type { Command, Reply } from '../../core/command';
@@ -11,8 +12,8 @@ import type { Principal } from '../../core/grants';
 import type { Limits } from '../../core/limits';
 import type { Clock } from '../../lib/clock';
 import type { Exchange } from './exchange';
-import { observeBatch } from './observe-batch';
-import { openRequestSession, type RequestSession } from './request-session';
+import { observeBatch } from '../../core/observe-batch';
+import { openRequestSession } from './request-session';
 
 export interface RouteDeps {
   readonly cache: CacheService;

@@ -4,8 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { CacheError } from '../../core/errors';
+import { GatheredBytes } from '../../lib/gathered-bytes';
 import type { Exchange } from './exchange';
-import { GatheredBytes } from './gathered-bytes';
 import type { RequestHead } from './request-head';
 
 /** `charset` is the one parameter that is allowed, and UTF-8 the one charset (RFC 8259 8.1). */

@@ -6,9 +6,9 @@ import { findCommand, pinned, processorMs } from './machine.mjs';
 
 const execute = promisify(execFile);
 
-const CONNECTIONS = 50;
+export const CONNECTIONS = 50;
 /** Beyond the seconds of the run: for handshakes at its beginning and the last replies at its end. */
-const GRACE_MS = 10_000;
+export const GRACE_MS = 10_000;
 /** All replies of a kind are of one size, but the last ones of a run are cut off. */
 const SIZE_TOLERANCE = 0.03;
 
@@ -17,8 +17,14 @@ export function generatorName() {
   return findCommand('wrk') === undefined ? 'Node (test/bench/lib/generator.mjs)' : 'wrk';
 }
 
+/** For `play`: requests over HTTPS. What it gives runs the load for so many seconds and gives what `runLoad` gives. */
+export async function prepareHttps(run, open, operation, replyBytes) {
+  const file = writeRequests(run, `requests-${open.endpoint.port}`, open.requests(operation));
+  return (seconds) => runLoad(run, open, file, replyBytes, seconds);
+}
+
 /** Writes requests to a file in the form that both generators read. */
-export function writeRequests(run, name, requests) {
+function writeRequests(run, name, requests) {
   const parts = requests.flatMap((request) => [`${request.length}\n`, request, '\n']);
   return run.processes.file(name, Buffer.concat(parts.map((part) => Buffer.from(part))));
 }
@@ -28,7 +34,7 @@ export function writeRequests(run, name, requests) {
  * system does not tell), the part of the run in which they were at work, and latencies.
  * @throws Error when a reply failed, or the replies were not of `replyBytes` each: a fast wrong answer is no result
  */
-export async function runLoad(run, contender, requestsFile, replyBytes, seconds) {
+async function runLoad(run, contender, requestsFile, replyBytes, seconds) {
   const usedBeforeMs = usedMs(contender);
   const result = await generate(run, contender.endpoint.port, requestsFile, seconds);
   const serverMs = usedMs(contender) - usedBeforeMs;
@@ -47,7 +53,8 @@ export async function runLoad(run, contender, requestsFile, replyBytes, seconds)
   };
 }
 
-function usedMs({ pids }) {
+/** Processor time that a contender's servers have used. */
+export function usedMs({ pids }) {
   return pids.reduce((sum, pid) => sum + processorMs(pid), 0);
 }
 

@@ -1,6 +1,6 @@
 // A match: contenders asked in turn, round after round, so that whatever else the machine does falls on all of them.
 import { missingCommands } from './contenders.mjs';
-import { runLoad, writeRequests } from './load.mjs';
+import { prepareHttps } from './load.mjs';
 
 /** Of an odd count the middle one, of an even count the mean of the two in the middle. */
 export function median(numbers) {
@@ -10,10 +10,11 @@ export function median(numbers) {
 }
 
 /**
- * Opens the contenders that can run here, warms each up, measures them in turn and closes them.
+ * Opens the contenders that can run here, warms each up, measures them in turn and closes them. `prepare` readies the
+ * load for one of them.
  * @returns {Promise<{ name: string, skipped?: string, samples: object[] }[]>} in the order given
  */
-export async function play(run, operation, contenders, { seconds, rounds }) {
+export async function play(run, operation, contenders, { seconds, rounds }, prepare = prepareHttps) {
   const all = contenders.map((contender) => {
     const missing = missingCommands(contender.needs);
     return {
@@ -27,21 +28,17 @@ export async function play(run, operation, contenders, { seconds, rounds }) {
     for (const player of players) {
       run.progress(`${player.contender.name}: starting`);
       player.open = await player.contender.open(run);
-      player.replyBytes = await player.open.check(operation);
-      player.file = writeRequests(
-        run,
-        `requests-${player.open.endpoint.port}`,
-        player.open.requests(operation),
-      );
+      const replyBytes = await player.open.check(operation);
+      player.load = await prepare(run, player.open, operation, replyBytes);
       // Without this the first round would time the compiler.
       run.progress(`${player.contender.name}: warming up`);
-      await runLoad(run, player.open, player.file, player.replyBytes, 2);
+      await player.load(2);
     }
     for (let round = 1; round <= rounds; round++) {
       // Every other round the other way round: who comes first has no advantage.
       for (const player of round % 2 === 1 ? players : players.toReversed()) {
         run.progress(`round ${round} of ${rounds}: ${player.contender.name}`);
-        player.samples.push(await runLoad(run, player.open, player.file, player.replyBytes, seconds));
+        player.samples.push(await player.load(seconds));
       }
     }
     for (const player of players) await player.open.check(operation);

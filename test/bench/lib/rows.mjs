@@ -1,6 +1,8 @@
 // The rows of the benchmark: what is measured, against what, and what is to be reached.
 import { bareNode, missingCommands, ringcache, startService, webdisStack } from './contenders.mjs';
 import { startRedis } from './redis.mjs';
+import { redisItself, respDoor, twemproxy } from './resp-contenders.mjs';
+import { redisBenchmark } from './resp-load.mjs';
 import { compare, median, play } from './rounds.mjs';
 import { BATCH } from './workload.mjs';
 
@@ -47,6 +49,30 @@ export const ROWS = {
       return { contenders, goals: [readsPerSecond(contenders[0]), ratio(contenders, 0, 1, undefined)] };
     },
   },
+  P4: {
+    title: 'RESP GET, near hit',
+    async measure(run, pace) {
+      const parts = [];
+      for (const [pipeline, goal] of [
+        [1, 1.2],
+        [16, 2],
+        [64, 4],
+      ]) {
+        parts.push(await playResp(run, 'GET', pipeline, true, goal, pace));
+      }
+      return joined(parts);
+    },
+  },
+  P5: {
+    title: 'RESP GET and SET through to Redis, near cache off',
+    async measure(run, pace) {
+      const parts = [];
+      for (const operation of ['GET', 'SET']) {
+        parts.push(await playResp(run, operation, 16, false, 0.5, pace));
+      }
+      return joined(parts);
+    },
+  },
   P8: {
     title: 'start of the built service until readyz answers 200',
     async measure(run, { rounds }) {
@@ -85,6 +111,14 @@ export const ROWS = {
     },
   },
 };
+
+/** The service against twemproxy, which the goal is for, and Redis itself, for orientation. */
+async function playResp(run, operation, pipeline, near, goal, pace) {
+  const players = [respDoor({ near }), twemproxy(), redisItself()];
+  const contenders = await play(run, operation, players, pace, redisBenchmark(pipeline));
+  const goals = [ratio(contenders, 0, 1, goal), ratio(contenders, 0, 2, undefined)];
+  return labelled(`${operation}, pipeline ${pipeline}`, { contenders, goals });
+}
 
 /**
  * Judged by processor time where it is known: that is what one core can answer, while requests per second also

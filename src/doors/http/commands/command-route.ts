@@ -5,7 +5,7 @@
 import type { Reply } from '../../../core/command';
 import { CACHE_STATUS, CACHE_STATUS_MISS } from '../cache-status';
 import type { Exchange } from '../exchange';
-import { batchOutcome } from '../observe-batch';
+import { batchOutcome } from '../../../core/observe-batch';
 import { type Caller, type GoodReply, identify, perform, performBatch, type RouteDeps } from '../perform';
 import { bodyBytesMax, decodeText, readJsonBody } from '../read-body';
 import { CommandParser, type ParsedBody, type ParsedCommand } from './parse-commands';

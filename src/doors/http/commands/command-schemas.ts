@@ -6,7 +6,13 @@ import Joi from 'joi';
 import type { Ack, Consistency, Key, Value } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
-import { parseBase64Value, parseKey, parseTextValue, parseValue, TTL_SECONDS_MAX } from './command-fields';
+import {
+  parseBase64Value,
+  parseKey,
+  parseTextValue,
+  parseValue,
+  TTL_SECONDS_MAX,
+} from '../../../core/command-fields';
 
 /** What each schema leaves of an accepted object. */
 export interface ReadFields {

@@ -8,9 +8,9 @@ import { type Command, Json } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
 import { parseJson } from '../read-body';
-import { checkNumbers } from './check-numbers';
-import { checkStructure } from './check-structure';
-import { parseKey, parseTextValue, TTL_SECONDS_MAX, ttlMsOf } from './command-fields';
+import { checkNumbers } from '../../../core/check-numbers';
+import { checkStructure } from '../../../core/check-structure';
+import { parseKey, parseTextValue, TTL_SECONDS_MAX, ttlMsOf } from '../../../core/command-fields';
 import { checkFields, type CommandSchemas, createCommandSchemas } from './command-schemas';
 
 /** One command, and whether its caller speaks of the value as base64: the reply then does too. */

@@ -1,6 +1,6 @@
 /** The READ of one key, as all forms of earlier systems ask for it: by its name, with `consistency` in the query. */
 import type { Reply } from '../../../core/command';
-import { parseKey } from '../commands/command-fields';
+import { parseKey } from '../../../core/command-fields';
 import type { Exchange } from '../exchange';
 import { type Caller, identify, perform, type RouteDeps } from '../perform';
 import { parseQuery } from '../query';

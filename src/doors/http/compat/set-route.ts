@@ -11,9 +11,9 @@
 import { type Command, Json, type Key, type Reply, type Value } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
-import { checkNumbers } from '../commands/check-numbers';
-import { parseKey, parseValue } from '../commands/command-fields';
-import { endOfString } from '../commands/json-text';
+import { checkNumbers } from '../../../core/check-numbers';
+import { parseKey, parseValue } from '../../../core/command-fields';
+import { endOfString } from '../../../core/json-text';
 import { identify, performBatch, type RouteDeps } from '../perform';
 import { parseQuery } from '../query';
 import { parseAck } from '../query-options';

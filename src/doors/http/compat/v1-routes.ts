@@ -7,7 +7,7 @@
 import { Json, type Value } from '../../../core/command';
 import { keyToText } from '../../../core/key';
 import { CACHE_STATUS, CACHE_STATUS_MISS } from '../cache-status';
-import { ttlMsOf } from '../commands/command-fields';
+import { ttlMsOf } from '../../../core/command-fields';
 import { checkFields, createSetSchema } from '../commands/command-schemas';
 import { identify, perform, type RouteDeps } from '../perform';
 import { parseQuery } from '../query';

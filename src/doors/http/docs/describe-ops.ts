@@ -151,7 +151,10 @@ const STATUS = objectOf({
   uptime_seconds: { type: 'number', minimum: 0 },
   requests: objectOf({
     total: COUNT,
-    failed: { ...COUNT, description: 'Answered with a fault on our side: 500 and above.' },
+    failed: {
+      ...COUNT,
+      description: 'Answered with a fault on our side: 500 and above, or what says so over gRPC.',
+    },
     in_flight: COUNT,
     in_flight_max: COUNT,
   }),

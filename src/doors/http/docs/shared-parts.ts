@@ -1,7 +1,7 @@
 /** What several routes have in common: keys, values, lives, and the headers of requests and answers. */
 import { SESSION_TOKEN_CHARS_MAX } from '../../../auth/session-tokens';
 import type { Limits } from '../../../core/limits';
-import { TTL_SECONDS_MAX } from '../commands/command-fields';
+import { TTL_SECONDS_MAX } from '../../../core/command-fields';
 import { type Header, type Parameter, type Schema, schemaRef } from './open-api';
 
 /** Canonical base64 with its padding (RFC 4648 3.5), the only spelling that is taken. */

@@ -6,7 +6,7 @@ import type { Access } from '../../../auth/access';
 import type { CacheService, KeyLocation } from '../../../core/cache';
 import type { Limits } from '../../../core/limits';
 import type { Clock } from '../../../lib/clock';
-import { parseKey } from '../commands/command-fields';
+import { parseKey } from '../../../core/command-fields';
 import type { Exchange } from '../exchange';
 
 export interface RingRouteDeps {

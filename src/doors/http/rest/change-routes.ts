@@ -1,7 +1,7 @@
 /** `PUT` and `DELETE` on `/cache/{key}`. A condition is judged and the change made as one step, by the core. */
 import type { EtagCondition } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
-import { parseKey } from '../commands/command-fields';
+import { parseKey } from '../../../core/command-fields';
 import { identify, perform, type RouteDeps } from '../perform';
 import { parseQuery } from '../query';
 import { parseAck } from '../query-options';

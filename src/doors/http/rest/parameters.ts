@@ -2,7 +2,7 @@
 import type { Request } from 'express';
 import type { WriteCommand } from '../../../core/command';
 import type { Limits } from '../../../core/limits';
-import { ttlMsOf } from '../commands/command-fields';
+import { ttlMsOf } from '../../../core/command-fields';
 import { checkFields, createCommandSchemas } from '../commands/command-schemas';
 import { parseQuery } from '../query';
 import { parseAck } from '../query-options';

@@ -5,7 +5,7 @@
 import type { Source, Value } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
 import { CACHE_STATUS, CACHE_STATUS_MISS } from '../cache-status';
-import { parseKey } from '../commands/command-fields';
+import { parseKey } from '../../../core/command-fields';
 import type { Exchange } from '../exchange';
 import { identify, perform, type RouteDeps } from '../perform';
 import { parseQuery } from '../query';

@@ -1,0 +1,51 @@
+/** Replies of the store, taken apart and put together again, where those of several shards become one. */
+import { encodeArrayHeader } from './encoder';
+import { replyEnd } from './reply-end';
+
+const MINUS = 0x2d;
+const DOLLAR = 0x24;
+const ASTERISK = 0x2a;
+const UNDERSCORE = 0x5f;
+const LONG_ERROR = 0x21;
+
+export function isErrorReply(reply: Buffer): boolean {
+  return reply[0] === MINUS || reply[0] === LONG_ERROR;
+}
+
+/** A null of either protocol: of a value or of an array. */
+export function isNullReply(reply: Buffer): boolean {
+  const [type, sign] = reply;
+  return type === UNDERSCORE || (sign === MINUS && (type === DOLLAR || type === ASTERISK));
+}
+
+/** The replies within an array, set or push. A null, an error or whatever else it is has none. */
+export function elementsOf(reply: Buffer): Buffer[] {
+  const elements: Buffer[] = [];
+  if (!hasElements(reply) || isNullReply(reply)) return elements;
+  for (let at = reply.indexOf('\r\n') + 2; at < reply.length;) {
+    const end = replyEnd(reply, at);
+    elements.push(reply.subarray(at, end));
+    at = end;
+  }
+  return elements;
+}
+
+export function arrayOf(elements: readonly Buffer[]): Buffer {
+  return Buffer.concat([encodeArrayHeader(elements.length), ...elements]);
+}
+
+/** The bytes of a bulk string or a status. Those of a null are none. */
+export function bytesOf(reply: Buffer): Buffer {
+  const lineEnd = reply.indexOf('\r\n');
+  if (reply[0] !== DOLLAR) return reply.subarray(1, lineEnd);
+  return lineEnd + 2 === reply.length ? reply.subarray(0, 0) : reply.subarray(lineEnd + 2, -2);
+}
+
+/** Of a reply that is one. */
+export function integerOf(reply: Buffer): number {
+  return Number(reply.toString('latin1', 1, reply.length - 2));
+}
+
+function hasElements(reply: Buffer): boolean {
+  return reply[0] === 0x2a || reply[0] === 0x7e || reply[0] === 0x3e;
+}

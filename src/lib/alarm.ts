@@ -1,0 +1,39 @@
+/** One timer in place of many, for whoever watches over a lot of deadlines at once. */
+import type { Clock } from './clock';
+
+/** How late it may ring, so that deadlines that are close to one another cost one timer. */
+const COARSE_MS = 20;
+
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #ring: () => void;
+  #atMs = Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * `ring` looks for what is due and sets the alarm anew. It runs behind the sockets, as in `deadline.ts`: what lay in
+   * them while this process stood still has been read.
+   */
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock;
+    this.#ring = ring;
+  }
+
+  /** Rings once, at `atMs` (monotonic) or when it was set to before, and within some milliseconds. Infinity: no matter. */
+  setBy(atMs: number): void {
+    if (atMs === Infinity || atMs > this.#atMs - COARSE_MS) return;
+    clearTimeout(this.#timer);
+    const nowMs = this.#clock.now();
+    this.#atMs = Math.max(atMs, nowMs + COARSE_MS);
+    this.#timer = setTimeout(() => {
+      this.#atMs = Infinity;
+      setImmediate(this.#ring);
+    }, this.#atMs - nowMs);
+  }
+
+  /** What has begun to ring still does. */
+  cancel(): void {
+    clearTimeout(this.#timer);
+    this.#atMs = Infinity;
+  }
+}
