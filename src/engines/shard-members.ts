@@ -152,9 +152,9 @@ export class ShardMembers {
   }
 
   /**
-   * Whom to ask for the keys, the first of which has that point, of those not tried yet. A replica that is known to be behind for longer than a near hit
-   * may be, or without its master's link, shows the past: it is asked only when the master cannot be, and even then
-   * only if it has all that this gateway and the session wrote.
+   * Whom to ask for the keys, the first of which has that point, of those not tried yet. A replica that is known to be
+   * behind for longer than a near hit may be, or without its master's link, shows the past: it is asked only when the
+   * master cannot be, and even then only if it has all that this gateway and the session wrote.
    */
   choose(
     keys: readonly Key[],
@@ -256,7 +256,10 @@ export class ShardMembers {
     return setTimeout(() => void this.#catchUp(waitMs), waitMs);
   }
 
-  /** Asks the replicas how far they are until no mark is left and all of them serve, ever more rarely while that does not help. */
+  /**
+   * Asks the replicas how far they are until no mark is left and all of them serve, ever more rarely while that does
+   * not help.
+   */
   async #catchUp(waitedMs: number): Promise<void> {
     const floor = this.#marks.floor;
     await this.askReplicas(CATCH_UP_MS_MAX);

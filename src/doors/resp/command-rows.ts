@@ -123,7 +123,10 @@ function parseRow(
   };
 }
 
-/** Of these a command fails where a string is, but for a key that it replaces. SINTERSTORE does, though Redis says `RW` of it. */
+/**
+ * Of these a command fails where a string is, but for a key that it replaces. SINTERSTORE does, though Redis says `RW`
+ * of it.
+ */
 const OTHER_TYPES: readonly string[] = ['hash', 'list', 'set', 'sorted-set', 'geo', 'stream'];
 
 function replaces({ flags }: KeySpec): boolean {
