@@ -24,7 +24,7 @@ export function compare(fuzzCase: FuzzCase, redis: Outcome, door: Outcome): stri
     if (theirs !== undefined && ours !== undefined && isAlike(likeness, theirs, ours)) continue;
     // What comes behind a difference may come from it.
     if (isMeant(fuzzCase, theirs, ours)) return undefined;
-    return `reply ${index}: Redis ${show(theirs)}, the door ${show(ours)}`;
+    return `reply ${index}: Redis ${show(theirs)} (${redis.fate}), the door ${show(ours)} (${door.fate})`;
   }
   if (!redis.rest.equals(door.rest)) return `the end: Redis ${show(redis.rest)}, the door ${show(door.rest)}`;
   if (redis.fate === door.fate) return undefined;
