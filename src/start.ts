@@ -80,17 +80,13 @@ export async function start(config: Config, log: Log): Promise<Service> {
     const doors: Closable[] = [];
     closers.add({ close: () => closeTogether(doors) });
     const sessionTokens = createSessionTokens(config.tokens);
-    const limits = { ...config.limits, depthMax: DEPTH_MAX };
+    const shared = { cache, access, limits: { ...config.limits, depthMax: DEPTH_MAX }, clock, log };
 
     // The application asks the listener, which opens after it.
     const door: { listener: Listener | undefined } = { listener: undefined };
     const app = createApp({
-      cache,
-      access,
+      ...shared,
       sessionTokens,
-      limits,
-      clock,
-      log,
       observer: metrics.observerFor('http'),
       telemetry: metrics,
       encryptionConfigured: cipher !== undefined,
@@ -110,11 +106,7 @@ export async function start(config: Config, log: Log): Promise<Service> {
         tls: config.resp.tls ? config.http : undefined,
         maxConnections: config.http.maxConnections,
         maxInFlight: config.http.maxInFlight,
-        cache,
-        access,
-        limits,
-        clock,
-        log,
+        ...shared,
         observer: metrics.observerFor('resp'),
         createSession,
       }));
@@ -126,13 +118,9 @@ export async function start(config: Config, log: Log): Promise<Service> {
       config.grpc &&
       (await openGrpcDoor({
         ...config.http,
+        ...shared,
         port: config.grpc.port,
-        cache,
-        access,
         sessionTokens,
-        limits,
-        clock,
-        log,
         observer: metrics.observerFor('grpc'),
         encryptionConfigured: cipher !== undefined,
       }));

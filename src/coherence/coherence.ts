@@ -1,11 +1,12 @@
 /** How near caches of several gateways agree (`coherence.md`): the kinds there are, and what engines see of them. */
+import { ANNOUNCEMENTS_CHANNEL } from '../core/announcements-channel';
 import type { Key } from '../core/command';
 import { LEASE_WITHOUT_END, type Log, type Words } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import type { NodeAddress } from '../redis/client';
 import { sendAnnouncedChange, sendChange, type RedisChange, type RedisCommand } from '../redis/commands';
 import { SubscriberFeed, type Dialect, type Feed } from './feed';
-import { ANNOUNCEMENTS_CHANNEL, publicationsOf, pubsubDialect } from './pubsub';
+import { publicationsOf, pubsubDialect } from './pubsub';
 import { trackingDialect } from './tracking';
 
 /**

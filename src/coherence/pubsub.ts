@@ -7,11 +7,10 @@
  * announced so, rather than refused or kept quiet. Whoever hears it drops what was read from the node that said so, as
  * after a FLUSHALL under tracking. No key that is kept is empty.
  */
+import { ANNOUNCEMENTS_CHANNEL } from '../core/announcements-channel';
 import type { Key } from '../core/command';
 import type { Words } from '../core/ports';
 import type { Dialect } from './feed';
-
-export const ANNOUNCEMENTS_CHANNEL = 'ringcache:announcements';
 
 const PUBLISH = Buffer.from('PUBLISH');
 const CHANNEL = Buffer.from(ANNOUNCEMENTS_CHANNEL);

@@ -18,6 +18,9 @@ import { Json, type Key, type Value } from './command';
 import { CacheError } from './errors';
 import type { Cipher } from './ports';
 
+/** The first bytes of an envelope. */
+export const MAGIC = Buffer.of(0xfe, 0x72, 0x63);
+
 const HEADER_BYTES = 5;
 const VERSION = 1;
 const FLAG_JSON = 0x01;
@@ -120,12 +123,13 @@ export function sealedKeyId(stored: Buffer, cipher: Cipher): string | undefined 
   return cipher.keyIdOf(stored.subarray(HEADER_BYTES));
 }
 
-function hasMagic(bytes: Buffer): boolean {
+/** Whether stored bytes are in an envelope. */
+export function hasMagic(bytes: Buffer): boolean {
   return bytes[0] === 0xfe && bytes[1] === 0x72 && bytes[2] === 0x63;
 }
 
 function headerOf(flags: number): Buffer {
-  return Buffer.of(0xfe, 0x72, 0x63, VERSION, flags);
+  return Buffer.of(...MAGIC, VERSION, flags);
 }
 
 /** The flags of something that has the magic; undefined for an envelope that this program cannot have made. */

@@ -12,6 +12,7 @@
  * come takes the place of a stack, and nesting costs nothing.
  */
 import { GatheredBytes } from '../lib/gathered-bytes';
+import { isErrorReply, replyEnd } from '../lib/whole-reply';
 
 /** Stands for a reply that was longer than allowed, and is gone. */
 export const TOO_LARGE: unique symbol = Symbol('too large');
@@ -27,7 +28,6 @@ const DROPPED_BYTES_MAX = 1024 * 1024 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 const MINUS = 0x2d;
-const EXCLAMATION_MARK = 0x21;
 const DIGIT_0 = 0x30;
 const STRING = 0x24;
 const ARRAY = 0x2a;
@@ -220,11 +220,6 @@ export class ReplyFramer {
   }
 }
 
-/** Whether a whole reply, of either protocol, is an error. */
-export function isErrorReply(reply: Buffer): boolean {
-  return reply[0] === MINUS || reply[0] === EXCLAMATION_MARK;
-}
-
 /** What an error says, `ERR …`; undefined: the reply is none. */
 export function errorTextOf(reply: Buffer): string | undefined {
   if (!isErrorReply(reply)) return undefined;
@@ -244,22 +239,15 @@ export function elementsOf(reply: Buffer): readonly Buffer[] | undefined {
     const lineEnd = reply.indexOf(CR, at);
     const count = Number(reply.toString('latin1', at + 1, lineEnd));
     if (count < 0) return undefined;
-    const elements = firstReplies(reply.subarray(lineEnd + 2), kind === ELEMENTS ? count : 2 * count);
+    const elements: Buffer[] = [];
+    at = lineEnd + 2;
+    while (elements.length < (kind === ELEMENTS ? count : 2 * count)) {
+      const end = replyEnd(reply, at);
+      elements.push(reply.subarray(at, end));
+      at = end;
+    }
     if (kind !== ATTRIBUTES) return elements;
-    at = elements.reduce((end, element) => end + element.length, lineEnd + 2);
   }
-}
-
-function firstReplies(bytes: Buffer, count: number): Buffer[] {
-  const framer = new ReplyFramer(bytes.length);
-  framer.push(bytes);
-  const replies: Buffer[] = [];
-  while (replies.length < count) {
-    const reply = framer.next();
-    if (reply === undefined || reply === TOO_LARGE) throw noResp();
-    replies.push(reply);
-  }
-  return replies;
 }
 
 function noResp(): Error {

@@ -4,7 +4,8 @@
  */
 import type { Redis } from 'ioredis';
 import { LEASE_MS, SubscriberFeed, type Dialect } from '../../src/coherence/feed';
-import { ANNOUNCEMENTS_CHANNEL, pubsubDialect } from '../../src/coherence/pubsub';
+import { pubsubDialect } from '../../src/coherence/pubsub';
+import { ANNOUNCEMENTS_CHANNEL } from '../../src/core/announcements-channel';
 import { trackingDialect } from '../../src/coherence/tracking';
 import { createClient } from '../../src/redis/client';
 import { clientsOf, startNodeLinks, type NodeLinks } from '../support/coherence';

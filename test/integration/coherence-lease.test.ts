@@ -3,7 +3,7 @@
  * second more at most; then the near cache is closed, not stale, and it opens again by itself.
  */
 import { LEASE_MS } from '../../src/coherence/feed';
-import { ANNOUNCEMENTS_CHANNEL } from '../../src/coherence/pubsub';
+import { ANNOUNCEMENTS_CHANNEL } from '../../src/core/announcements-channel';
 import { systemClock as clock } from '../../src/lib/clock';
 import {
   clientsOf,

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { ANNOUNCEMENTS_CHANNEL } from '../../src/coherence/pubsub';
+import { ANNOUNCEMENTS_CHANNEL } from '../../src/core/announcements-channel';
 import type { Reply } from '../../src/core/command';
 import { openGateway, startNodeLinks, type NodeLinks, type TestGateway } from '../support/coherence';
 import { eventually } from '../support/eventually';

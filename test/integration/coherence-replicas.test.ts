@@ -3,7 +3,7 @@
  * is announced by that node, when the change is there.
  */
 import { LEASE_MS } from '../../src/coherence/feed';
-import { ANNOUNCEMENTS_CHANNEL } from '../../src/coherence/pubsub';
+import { ANNOUNCEMENTS_CHANNEL } from '../../src/core/announcements-channel';
 import type { Key } from '../../src/core/command';
 import { Session } from '../../src/core/session';
 import type { ShardConfig } from '../../src/engines/shard';

@@ -2,11 +2,8 @@
  * A client of the Redis protocol for tests: sends words or bytes as they are, and gives replies decoded or as the bytes
  * that came. Pushes of RESP3 are kept apart from replies; the messages of RESP2 are replies like all others.
  */
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { connect as connectPlain, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import { elementsOf, replyEnd, requestBytes, type WireAddress, type Word } from './resp-wire';
+import type { Socket } from 'node:net';
+import { elementsOf, openSocket, replyEnd, requestBytes, type WireAddress, type Word } from './resp-wire';
 
 const REPLY_MS_MAX = 20_000;
 
@@ -100,14 +97,8 @@ export class RespClient {
     socket.on('close', () => this.#end(new Error('the connection was closed')));
   }
 
-  static async connect({ host = '127.0.0.1', port, certFile }: WireAddress): Promise<RespClient> {
-    const ca = certFile === undefined ? undefined : readFileSync(certFile);
-    const socket =
-      ca === undefined
-        ? connectPlain({ host, port, noDelay: true })
-        : connectTls({ host, port, servername: 'localhost', ca });
-    await once(socket, ca === undefined ? 'connect' : 'secureConnect');
-    return new RespClient(socket);
+  static async connect(address: WireAddress): Promise<RespClient> {
+    return new RespClient(await openSocket(address));
   }
 
   get hasEnded(): boolean {

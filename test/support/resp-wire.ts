@@ -75,6 +75,17 @@ export interface WireAddress {
   readonly certFile?: string | undefined;
 }
 
+/** A socket that is connected, its certificate verified where it has one. */
+export async function openSocket({ host = '127.0.0.1', port, certFile }: WireAddress): Promise<Socket> {
+  const ca = certFile === undefined ? undefined : readFileSync(certFile);
+  const socket =
+    ca === undefined
+      ? connectPlain({ host, port, noDelay: true })
+      : connectTls({ host, port, servername: 'localhost', ca });
+  await once(socket, ca === undefined ? 'connect' : 'secureConnect');
+  return socket;
+}
+
 interface Waiter {
   resolve(reply: Buffer): void;
   reject(error: Error): void;
@@ -93,14 +104,8 @@ export class WireConnection {
     socket.on('close', () => this.#end(new Error('the connection was closed')));
   }
 
-  static async open({ host = '127.0.0.1', port, certFile }: WireAddress): Promise<WireConnection> {
-    const ca = certFile === undefined ? undefined : readFileSync(certFile);
-    const socket =
-      ca === undefined
-        ? connectPlain({ host, port, noDelay: true })
-        : connectTls({ host, port, servername: 'localhost', ca });
-    await once(socket, ca === undefined ? 'connect' : 'secureConnect');
-    return new WireConnection(socket);
+  static async open(address: WireAddress): Promise<WireConnection> {
+    return new WireConnection(await openSocket(address));
   }
 
   get hasEnded(): boolean {

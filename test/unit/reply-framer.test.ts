@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { elementsOf, errorTextOf, isErrorReply, ReplyFramer, TOO_LARGE } from '../../src/redis/reply-framer';
+import { isErrorReply } from '../../src/lib/whole-reply';
+import { elementsOf, errorTextOf, ReplyFramer, TOO_LARGE } from '../../src/redis/reply-framer';
 
 const MANY = 64 * 1024 * 1024;
 

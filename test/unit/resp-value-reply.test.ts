@@ -1,7 +1,7 @@
 import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { encodeValue } from '../../src/core/value';
-import { replyEnd } from '../../src/doors/resp/reply-end';
+import { replyEnd } from '../../src/lib/whole-reply';
 import { openValues, type ValuePlaces } from '../../src/doors/resp/value-reply';
 import { replyEnd as replyEndOfTests } from '../support/resp-wire';
 import { Random } from '../torture/random';

@@ -12,6 +12,7 @@ import { CacheError, causeForLog, type ErrorCode, isFault } from '../../core/err
 import type { Principal } from '../../core/grants';
 import type { Limits } from '../../core/limits';
 import type { Log, Observer, Outcome } from '../../core/ports';
+import { reportInternal } from '../../core/report-internal';
 import { createRequestId } from '../../core/request-id';
 import type { Budget } from '../../lib/budget';
 import type { Clock } from '../../lib/clock';
@@ -176,15 +177,9 @@ export class DoorCall {
     return statusOf(error, this.requestId, this.trailing);
   }
 
-  /** Tells the log, and only the log, what is behind an `internal` error. */
+  /** Also for a command that failed within a call that did not. */
   reportInternal(error: CacheError): void {
-    if (error.code !== 'internal') return;
-    const cause = error.cause ?? error;
-    this.door.log.error(
-      // Not the error itself: errors of libraries carry the arguments they failed on, and those are values.
-      { request_id: this.requestId, cause: cause instanceof Error ? cause.stack : typeof cause },
-      'internal error',
-    );
+    reportInternal(this.door.log, error, this.requestId);
   }
 
   /** The status leaves; what none of ours has set is the library's, or of a service that is not ours. */

@@ -7,6 +7,7 @@ import type { Command, Source } from '../../core/command';
 import { CacheError, causeForLog, toCacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Log, Observer, Outcome, RequestLine } from '../../core/ports';
+import { reportInternal } from '../../core/report-internal';
 import type { Clock } from '../../lib/clock';
 import { authenticate } from './authenticate';
 import type { Budget } from '../../lib/budget';
@@ -149,15 +150,9 @@ export class Exchange {
     this.#end('INCOMPLETE', refusal && HTTP_STATUS[refusal.code], refusal?.message);
   }
 
-  /** Tells the log, and only the log, what is behind an `internal` error. */
+  /** Also for a command that failed within a batch. */
   reportInternal(error: CacheError): void {
-    if (error.code !== 'internal') return;
-    const cause = error.cause ?? error;
-    this.door.log.error(
-      // Not the error itself: errors of libraries carry the arguments they failed on, and those are values.
-      { request_id: this.requestId, cause: cause instanceof Error ? cause.stack : typeof cause },
-      'internal error',
-    );
+    reportInternal(this.door.log, error, this.requestId);
   }
 
   /** `status`: undefined where nobody was there to get the answer. */

@@ -13,12 +13,12 @@ import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
 import type { RelayedCommand } from '../../core/relay';
+import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { prepare } from './keyed-commands';
 import { principalOf } from './local/local-command';
 import { OwnLink } from './own-link';
 import { replyToThrown } from './refusal';
-import { isErrorReply } from './reply-parts';
 import { asked, type SessionWork } from './session-work';
 
 export class BlockingCommands {

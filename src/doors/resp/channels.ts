@@ -3,13 +3,14 @@
  * subscribed to, so a message arrives once; and a caller needs a grant on it. The rights to a pattern are those to all
  * that can match, which begins as the pattern does up to its first wildcard.
  */
+import { ANNOUNCEMENTS_CHANNEL } from '../../core/announcements-channel';
 import type { Key } from '../../core/command';
 import { keyFromBytes } from '../../core/key';
 import { encodeError } from './encoder';
 import { Refusal } from './refusal';
 
-/** Redis's own, and the one on which gateways tell each other of changes (`coherence/pubsub.ts`). */
-const RESERVED = ['__redis__:', 'ringcache:announcements'];
+/** Redis's own, and ours. */
+const RESERVED = ['__redis__:', ANNOUNCEMENTS_CHANNEL];
 /** Says the name of an event, and the key in the message: each node publishes it of its own keys. */
 const EVENTS = '__keyevent@';
 const KEYSPACE = /^__keyspace@\d+__:/;

@@ -1,9 +1,10 @@
 /** How commands of this door are counted: as what, and what became of them, which is told by their replies. */
 import type { ErrorCode } from '../../core/errors';
 import type { CountedCommand, Outcome } from '../../core/ports';
+import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { codeOfReply } from './errors';
-import { isErrorReply, isNullReply } from './reply-parts';
+import { isNullReply } from './reply-parts';
 
 /** By the first word of what Redis itself says; everything else is the request's fault. */
 const CODES: ReadonlyMap<string, ErrorCode> = new Map([

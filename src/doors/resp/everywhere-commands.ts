@@ -4,10 +4,11 @@ import type { Principal } from '../../core/grants';
 import { keyFromBytes } from '../../core/key';
 import type { Words } from '../../core/ports';
 import type { RelayedCommand } from '../../core/relay';
+import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeInteger } from './encoder';
 import { relayedCommand } from './relayed-command';
-import { arrayOf, bytesOf, elementsOf, integerOf, isErrorReply, isNullReply } from './reply-parts';
+import { arrayOf, bytesOf, elementsOf, integerOf, isNullReply } from './reply-parts';
 import { filterKeys, type Hears } from './scan-command';
 import { replyOf, type SessionWork } from './session-work';
 

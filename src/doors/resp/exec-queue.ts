@@ -4,13 +4,14 @@ import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Whereabouts, Words } from '../../core/ports';
 import type { RelayedCommand } from '../../core/relay';
+import { isErrorReply } from '../../lib/whole-reply';
 import { CapturedReply } from './captured-reply';
 import type { CommandSpec } from './command-spec';
 import { REPLY } from './encoder';
 import { Malformed } from './key-rules';
 import { checkOnePlace, prepare, type Prepared } from './keyed-commands';
 import { LOCAL_COMMANDS } from './local/local-commands';
-import { arrayOf, elementsOf, isErrorReply, isNullReply } from './reply-parts';
+import { arrayOf, elementsOf, isNullReply } from './reply-parts';
 import { replyToThrown } from './refusal';
 import type { Effect, SessionWork } from './session-work';
 

@@ -1,7 +1,8 @@
 /** What the reply to a relayed command means to its caller, who may have sent another one than was relayed. */
 import type { CacheRelay } from '../../core/relay';
+import { isErrorReply } from '../../lib/whole-reply';
 import { REPLY } from './encoder';
-import { elementsOf, isErrorReply, isNullReply } from './reply-parts';
+import { elementsOf, isNullReply } from './reply-parts';
 import type { Relayed } from './relayed-command';
 import type { ReadReply } from './session-work';
 import { openValues, type ValuePlaces } from './value-reply';

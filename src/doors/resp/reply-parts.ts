@@ -1,16 +1,13 @@
 /** Replies of the store, taken apart and put together again, where those of several shards become one. */
+import { replyEnd } from '../../lib/whole-reply';
 import { encodeArrayHeader } from './encoder';
-import { replyEnd } from './reply-end';
 
 const MINUS = 0x2d;
 const DOLLAR = 0x24;
 const ASTERISK = 0x2a;
+const TILDE = 0x7e;
+const GREATER = 0x3e;
 const UNDERSCORE = 0x5f;
-const LONG_ERROR = 0x21;
-
-export function isErrorReply(reply: Buffer): boolean {
-  return reply[0] === MINUS || reply[0] === LONG_ERROR;
-}
 
 /** A null of either protocol: of a value or of an array. */
 export function isNullReply(reply: Buffer): boolean {
@@ -47,5 +44,5 @@ export function integerOf(reply: Buffer): number {
 }
 
 function hasElements(reply: Buffer): boolean {
-  return reply[0] === 0x2a || reply[0] === 0x7e || reply[0] === 0x3e;
+  return reply[0] === ASTERISK || reply[0] === TILDE || reply[0] === GREATER;
 }

@@ -6,13 +6,14 @@
 import type { Key } from '../../core/command';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
+import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeInteger, REPLY } from './encoder';
 import { effectOf, perform, prepare, type Prepared } from './keyed-commands';
 import { relayedCommand } from './relayed-command';
 import { groupByPlace, type PlaceGroup } from './place-groups';
 import { replyToThrown } from './refusal';
-import { integerOf, isErrorReply } from './reply-parts';
+import { integerOf } from './reply-parts';
 import { beginEffect, endEffect, type Effect, type SessionWork } from './session-work';
 import { isNearFor, readValues } from './value-commands';
 import { readInWindows, WINDOW_FIRST } from './windowed-reads';

@@ -27,6 +27,7 @@ import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
 import type { RelayedCommand } from '../../core/relay';
+import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeError, encodeNullArray, REPLY } from './encoder';
 import { ExecQueue } from './exec-queue';
@@ -35,7 +36,6 @@ import { keysOf } from './key-rules';
 import { checkKeyBytes } from './key-bytes';
 import { OwnLink } from './own-link';
 import { Refusal, replyToThrown } from './refusal';
-import { isErrorReply } from './reply-parts';
 import { asked, type SessionWork, type Watched } from './session-work';
 
 const NOT_OPEN = {

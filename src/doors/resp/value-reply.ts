@@ -5,13 +5,13 @@
  */
 import type { Key } from '../../core/command';
 import { toCacheError } from '../../core/errors';
+import { hasMagic, MAGIC } from '../../core/value';
+import { replyEnd } from '../../lib/whole-reply';
 import { encodeBulk } from './encoder';
 import { errorReply } from './errors';
-import { replyEnd } from './reply-end';
 
 const BULK = 0x24;
 const ARRAY = 0x2a;
-const MAGIC = Buffer.of(0xfe, 0x72, 0x63);
 
 /** Where in a reply there are values, and under which keys they were. */
 export type ValuePlaces =
@@ -52,7 +52,7 @@ function openBulk(reply: Buffer, key: Key, open: ValueOpener): Buffer {
   if (reply[0] !== BULK) return reply;
   const at = reply.indexOf('\r\n') + 2;
   const stored = reply.subarray(at, -2);
-  if (!MAGIC.equals(stored.subarray(0, MAGIC.length))) return reply;
+  if (!hasMagic(stored)) return reply;
   try {
     return encodeBulk(open(key, stored));
   } catch (thrown) {

@@ -5,9 +5,10 @@
 import { checkAdmin } from '../../../core/cache';
 import { CacheError } from '../../../core/errors';
 import type { RelayedCommand } from '../../../core/relay';
+import { isErrorReply } from '../../../lib/whole-reply';
 import { encodeMapHeader } from '../encoder';
 import { errorReply } from '../errors';
-import { elementsOf, isErrorReply } from '../reply-parts';
+import { elementsOf } from '../reply-parts';
 import { principalOf, seesAll, type LocalCommand } from './local-command';
 
 /** Parameters that hold a password, a user, a file, or an address of a node. */

@@ -1,14 +1,20 @@
-/** Where a reply of Redis ends, in RESP2 and RESP3. */
+/** What can be seen of a whole reply of Redis, in RESP2 and RESP3, without decoding it: its end, and whether it is an error. */
 
 const CR = 0x0d;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
 /** The types that are more than one line: bulk, verbatim, long error; array, set, push; map, attribute. */
-const BULKS = new Set([0x24, 0x3d, 0x21]);
+const LONG_ERROR = 0x21;
+const BULKS = new Set([0x24, 0x3d, LONG_ERROR]);
 const AGGREGATES = new Set([0x2a, 0x7e, 0x3e]);
 const MAP = 0x25;
 const ATTRIBUTE = 0x7c;
+
+/** Whether the reply is an error of either protocol. */
+export function isErrorReply(reply: Buffer): boolean {
+  return reply[0] === MINUS || reply[0] === LONG_ERROR;
+}
 
 /** The byte behind the reply that begins at `from`. It must be there as a whole and well-formed. */
 export function replyEnd(bytes: Buffer, from: number): number {
