@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { replyEnd } from '../../support/resp-wire';
+import { encodeRequest } from './fuzz-case';
 
 /**
  * What became of the connection: `open`: it answers; `closed`: the server ended it; `waiting`: the server wants more bytes,
@@ -25,6 +26,11 @@ export interface ExchangeOptions {
   readonly quietMs: number;
   /** What another server answered: one that has answered less is given more time. */
   readonly model: Outcome | undefined;
+  /**
+   * What the probe says, and nobody has said before: random bytes in front of a probe make a key of its words, and a later
+   * RANDOMKEY tells that key.
+   */
+  readonly probe: string;
 }
 
 /** When this process is late, several timers are due at once, and what has arrived meanwhile is seen between them. */
@@ -32,11 +38,9 @@ const QUIET_STEPS = 3;
 /** As long as a server is waited for that does less than the other. */
 const LATE_MS = 3000;
 const END_MS_MAX = 3000;
-const NONCE = 'probe-of-the-fuzz-9d1f';
-const PROBE = Buffer.from(`*2\r\n$4\r\nECHO\r\n$${NONCE.length}\r\n${NONCE}\r\n`);
 
 /** @throws when the server cannot be connected to */
-export function exchange({ port, packets, quietMs, model }: ExchangeOptions): Promise<Outcome> {
+export function exchange({ port, packets, quietMs, model, probe }: ExchangeOptions): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
     let received: Buffer = Buffer.alloc(0);
@@ -82,7 +86,7 @@ export function exchange({ port, packets, quietMs, model }: ExchangeOptions): Pr
         await nextTurn();
       }
       if (socket.destroyed || !socket.writable) return;
-      socket.write(PROBE, () => {
+      socket.write(encodeRequest(['ECHO', probe]), () => {
         lateTimer = setTimeout(askForEnd, LATE_MS);
         expectMore();
       });
@@ -90,7 +94,7 @@ export function exchange({ port, packets, quietMs, model }: ExchangeOptions): Pr
     socket.on('data', (chunk: Buffer) => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
       if (hasEnded) return;
-      if (received.includes(NONCE, Math.max(0, received.length - chunk.length - NONCE.length)))
+      if (received.includes(probe, Math.max(0, received.length - chunk.length - probe.length)))
         finish('open');
       else if (timer !== undefined) expectMore();
     });

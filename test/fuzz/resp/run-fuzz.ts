@@ -98,6 +98,8 @@ function makeCase({ seed, sequences }: FuzzPlan, lane: number, index: number): F
     : makePipeline(random, lane, index - sequences);
 }
 
+let probes = 0;
+
 async function putThrough(
   rig: Rig,
   fuzzCase: FuzzCase,
@@ -108,8 +110,10 @@ async function putThrough(
     ? [encodeRequest(['AUTH', rig.password]), encodeRequest(['DEL', ...keysOf(lane)])]
     : [];
   const packets = [...before, ...cutInto(bytesOf(fuzzCase), fuzzCase.cuts)];
-  const redis = await exchange({ port: rig.redisPort, packets, quietMs, model: undefined });
-  const door = await exchange({ port: rig.doorPort, packets, quietMs, model: redis });
+  probes += 1;
+  const probe = `probe-of-the-fuzz-${String(probes).padStart(9, '0')}`;
+  const redis = await exchange({ port: rig.redisPort, packets, quietMs, model: undefined, probe });
+  const door = await exchange({ port: rig.doorPort, packets, quietMs, model: redis, probe });
   return { redis, what: compare(fuzzCase, redis, door) };
 }
 
