@@ -19,7 +19,12 @@ describe.each([
 
   beforeAll(async () => {
     shards = await startShards(shardCount, 0);
-    gateway = await openRespGateway({ shards: shards.map(({ config }) => config), nearEntries });
+    gateway = await openRespGateway({
+      shards: shards.map(({ config }) => config),
+      nearEntries,
+      // 72 MB are read before they are refused.
+      limits: { requestTimeoutMs: 20_000 },
+    });
     client = await gateway.connect();
   });
   afterAll(async () => {
