@@ -6,6 +6,7 @@ import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import { keyArgument } from '../core/key';
 import type { Expected, WriteOptions } from '../core/ports';
+import { nonsense } from './redis-errors';
 import { parseReplication, type Replication } from './replication';
 
 /**
@@ -63,12 +64,13 @@ async function getEmptyOrAbsent(
   name: string | Buffer,
   bytesMax: number,
 ): Promise<Buffer | null> {
-  const bytes = await client.getBuffer(name);
+  const bytes: unknown = await client.getBuffer(name);
   return bytes === null ? null : checkedSize(bytes, bytesMax);
 }
 
 /** GETRANGE counts from 0 and includes its end, so it was asked for one byte more than may come. */
-function checkedSize(bytes: Buffer, bytesMax: number): Buffer {
+function checkedSize(bytes: unknown, bytesMax: number): Buffer {
+  if (!Buffer.isBuffer(bytes)) throw nonsense();
   if (bytes.length > bytesMax)
     throw new CacheError('too_large', 'What is stored under this key is too large.');
   return bytes;
@@ -96,7 +98,8 @@ export function getLife(key: Key): RedisCommand<number | undefined> {
 }
 
 /** PTTL's answer: −1 is no expiry, −2 no key. */
-function lifeOf(pttl: number): number | undefined {
+function lifeOf(pttl: unknown): number | undefined {
+  if (typeof pttl !== 'number') throw nonsense();
   if (pttl === -1) return Infinity;
   return pttl < 0 ? undefined : pttl;
 }

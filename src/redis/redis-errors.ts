@@ -81,6 +81,11 @@ export function translateRedisError(thrown: unknown): CacheError {
   }
   const refusal = refusalIn(reply, cause);
   if (refusal !== undefined) return refusal;
+  return nonsense(cause);
+}
+
+/** It answered, and not as Redis does. */
+export function nonsense(cause?: Error): CacheError {
   return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
 }
 
@@ -158,11 +163,11 @@ export function reasonOf(thrown: unknown): string {
 
 /**
  * Redis quotes arguments in some of its errors, and ioredis hangs the whole command on its own: keys and values,
- * which must reach no log. What stands before the first quotation mark tells enough.
+ * which must reach no log; and it tells whole replies that nobody asked for. What stands before tells enough.
  */
 function withoutArguments(thrown: unknown): Error {
   const message = thrown instanceof Error ? thrown.message : 'unknown';
-  return new Error(message.split(/['"`]/, 1)[0]);
+  return new Error(message.split(/['"`]| Last (?:reply|error):/, 1)[0]);
 }
 
 /** Whether the same read may succeed on another node of the shard. */

@@ -15,6 +15,7 @@ import { withDeadline } from '../lib/deadline';
 import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from './client';
 import { getReplication, masterOffset, type RedisCommand } from './commands';
 import { reasonOf, translateRedisError, unreachable } from './redis-errors';
+import { ReplyFramer } from './reply-framer';
 import type { Replication } from './replication';
 import { Trouble } from './trouble';
 
@@ -26,6 +27,9 @@ const PROBE_WAIT_MS = 250;
 const SUSPICIOUS_SILENCE_MS = 250;
 /** Silence after which the connection itself is given up: it may be half open, and only a new one would tell. */
 const SILENCE_MS_MAX = 3000;
+
+/** What ioredis says of a reply that nobody asked for, and drops. */
+const UNASKED = 'Command queue state error';
 
 /** A command of this turn that has not left yet. */
 interface Departure {
@@ -83,9 +87,15 @@ export class RedisNode {
       deps.onConnected(this.#client);
       void this.probe();
     });
+    // In the turn in which it is connected, so nothing has come yet.
+    this.#client.on('connect', () => this.#judge(this.#client.stream));
     this.#client.on('close', () => this.#lost());
     // ioredis says here why a connection failed, and throws when nobody listens.
-    this.#client.on('error', (cause: Error) => this.#complain(cause));
+    this.#client.on('error', (cause: Error) => {
+      this.#complain(cause);
+      // Which reply was one too many is not known, so none that comes may be believed.
+      if (cause.message.startsWith(UNASKED)) this.#client.stream.destroy();
+    });
   }
 
   /**
@@ -168,6 +178,23 @@ export class RedisNode {
   close(): void {
     this.#closed = true;
     this.#client.disconnect();
+  }
+
+  /**
+   * Ends the connection when what comes is no RESP. ioredis may take that for the beginning of a long reply, and all that
+   * comes later for the rest of it: no answer would be heard any more, and no silence either.
+   */
+  #judge(stream: Redis['stream']): void {
+    const framer = new ReplyFramer(0);
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        framer.push(chunk);
+        while (framer.next() !== undefined);
+      } catch (cause) {
+        this.#complain(cause);
+        stream.destroy();
+      }
+    });
   }
 
   #depart(departure: Departure): void {

@@ -1,9 +1,10 @@
 /** The RESP listener: real sockets, plain and TLS, in front of a session of the test. */
+import { readFileSync } from 'node:fs';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import path from 'node:path';
-import { makeCertificate } from '../support/certificate';
+import { makeCertificate, type Certificate } from '../support/certificate';
 import { makeFolder, removeFolder } from '../support/child';
 import { eventually } from '../support/eventually';
 import { API_KEY } from '../support/http-door';
@@ -178,6 +179,35 @@ it('a client that speaks no TLS where it has to is closed', async () => {
   await eventually(() => socket.destroyed);
   expect(received).not.toContain('PONG');
   expect(listener.sessions).toHaveLength(0);
+});
+
+it('with an authority for clients, only who shows a certificate of it gets in', async () => {
+  const folders = [await makeFolder(), await makeFolder()];
+  const [known, unknown] = await Promise.all(folders.map(makeCertificate));
+  await open({ tls: true, clientCaFile: known!.certFile });
+  const answer = (pair: Certificate | undefined): Promise<string> =>
+    new Promise((resolve) => {
+      const identity = pair && { cert: readFileSync(pair.certFile), key: readFileSync(pair.keyFile) };
+      const socket = connectTls({
+        host: '127.0.0.1',
+        port: listener.port,
+        rejectUnauthorized: false,
+        ...identity,
+      });
+      let received = '';
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk.toString('latin1');
+        socket.destroy();
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve(received));
+      socket.write(requestBytes(['ECHO', 'x']));
+    });
+  expect(await answer(undefined)).toBe('');
+  expect(await answer(unknown)).toBe('');
+  expect(listener.sessions).toHaveLength(0);
+  expect(await answer(known)).toBe(bulk('x'));
+  for (const folder of folders) await removeFolder(folder);
 });
 
 it('shows a new certificate to those who come after it, and keeps the old one when the new one is no good', async () => {

@@ -8,6 +8,7 @@ import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { Grants, SCOPES, type Principal, type Scope } from '../../src/core/grants';
 import type { Limits } from '../../src/core/limits';
+import type { Engine } from '../../src/core/ports';
 import { NearCache } from '../../src/core/near-cache';
 import { openRespListener } from '../../src/doors/resp/listener';
 import { createSession } from '../../src/doors/resp/session';
@@ -15,6 +16,8 @@ import { openMemory } from '../../src/engines/memory';
 import { openRing } from '../../src/engines/ring';
 import type { ShardConfig } from '../../src/engines/shard';
 import { systemClock } from '../../src/lib/clock';
+import type { NodeAddress } from '../../src/redis/client';
+import { openTestCluster } from './cluster-engine';
 import { createRecordingLog, type RecordingLog } from './log';
 import { silentObserver } from './observer';
 import { RespClient } from './resp-client';
@@ -24,6 +27,8 @@ import { USUAL_LIMITS } from './usual-limits';
 export interface RespGatewayOptions {
   /** None: memory. */
   readonly shards?: readonly ShardConfig[];
+  /** In place of shards: nodes of a cluster. */
+  readonly cluster?: readonly NodeAddress[];
   /** Entries of the near cache; 0: there is none. */
   readonly nearEntries?: number;
   readonly encrypts?: boolean;
@@ -56,18 +61,21 @@ export async function openRespGateway(options: RespGatewayOptions = {}): Promise
   const clock = systemClock;
   const log = createRecordingLog();
   const announced: { to: Cache | undefined } = { to: undefined };
-  const engine =
-    options.shards === undefined
-      ? openMemory({ bytesMax: 64 * 1024 * 1024, clock })
-      : await openRing({
-          shards: options.shards,
-          hash: 'ketama',
-          readFrom: 'replica',
-          storedBytesMax: STORED_BYTES_MAX,
-          coherence: createTestCoherence(options.coherence, (key) => announced.to?.forget(key), log),
-          clock,
-          log,
-        });
+  const onAnnounced = (key: Key): void => announced.to?.forget(key);
+  const openEngine = async (): Promise<Engine> => {
+    if (options.cluster !== undefined) return openTestCluster(options.cluster, { log, onAnnounced });
+    if (options.shards === undefined) return openMemory({ bytesMax: 64 * 1024 * 1024, clock });
+    return openRing({
+      shards: options.shards,
+      hash: 'ketama',
+      readFrom: 'replica',
+      storedBytesMax: STORED_BYTES_MAX,
+      coherence: createTestCoherence(options.coherence, onAnnounced, log),
+      clock,
+      log,
+    });
+  };
+  const engine = await openEngine();
   const near = new NearCache({ entries: options.nearEntries ?? 1000, bytes: 16e6, ttlMs: 60_000, clock });
   const cache = new Cache({
     engine,

@@ -27,6 +27,8 @@ export interface TestRespListener {
 
 export interface TestRespOptions extends HttpDoorOptions {
   readonly tls?: boolean;
+  /** With TLS: who does not show a certificate of this authority is not let in. */
+  readonly clientCaFile?: string;
   readonly listener?: Partial<RespListenerOptions>;
 }
 
@@ -40,7 +42,7 @@ export async function openTestRespListener(options: TestRespOptions = {}): Promi
   const listener = await openRespListener({
     host: '127.0.0.1',
     port: 0,
-    tls: options.tls ? { ...certificate, clientCaFile: undefined } : undefined,
+    tls: options.tls ? { ...certificate, clientCaFile: options.clientCaFile } : undefined,
     maxConnections: 100,
     ...{ cache, access, limits, clock, log, maxInFlight },
     observer: observerFor('resp'),

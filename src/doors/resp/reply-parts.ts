@@ -1,8 +1,10 @@
 /** Replies of the store, taken apart and put together again, where those of several shards become one. */
+import { CacheError } from '../../core/errors';
 import { replyEnd } from '../../lib/whole-reply';
 import { encodeArrayHeader } from './encoder';
 
 const MINUS = 0x2d;
+const COLON = 0x3a;
 const DOLLAR = 0x24;
 const ASTERISK = 0x2a;
 const TILDE = 0x7e;
@@ -38,9 +40,13 @@ export function bytesOf(reply: Buffer): Buffer {
   return lineEnd + 2 === reply.length ? reply.subarray(0, 0) : reply.subarray(lineEnd + 2, -2);
 }
 
-/** Of a reply that is one. */
+/** @throws CacheError `internal` when it is none: a sum would hide that */
 export function integerOf(reply: Buffer): number {
-  return Number(reply.toString('latin1', 1, reply.length - 2));
+  const integer = reply[0] === COLON ? Number(reply.toString('latin1', 1, reply.length - 2)) : NaN;
+  if (Number.isNaN(integer)) {
+    throw new CacheError('internal', 'The shard of this key gave an answer that makes no sense.');
+  }
+  return integer;
 }
 
 function hasElements(reply: Buffer): boolean {
