@@ -12,10 +12,20 @@ const LAYERS = {
   cipher: { folders: ['lib', 'core'], packages: ['node:crypto'] },
   tls: { folders: ['lib', 'core'], packages: ['node:crypto', 'node:fs', 'node:tls'] },
   redis: { folders: ['lib', 'core'], packages: ['ioredis', 'node:net', 'node:tls'] },
-  coherence: { folders: ['lib', 'core', 'redis'], packages: ['ioredis'] },
+  kafka: {
+    folders: ['lib', 'core'],
+    packages: [
+      'kafkajs/src/protocol/message/compression/index.js',
+      'kafkajs/src/protocol/requests/index.js',
+      ...['node:net', 'node:tls'],
+    ],
+  },
+  coherence: { folders: ['lib', 'core', 'redis', 'kafka'], packages: ['ioredis', 'node:crypto'] },
+  replication: { folders: ['lib', 'core', 'redis', 'kafka'], packages: ['ioredis', 'node:crypto'] },
+  snapshot: { folders: ['lib', 'core'], packages: ['node:fs', 'node:path', 'node:zlib'] },
   engines: {
-    folders: ['lib', 'core', 'redis', 'coherence'],
-    packages: ['hashring', 'lru-cache', 'node:crypto'],
+    folders: ['lib', 'core', 'redis', 'coherence', 'replication', 'kafka'],
+    packages: ['hashring', 'lru-cache', 'node:crypto', 'node:v8'],
   },
   telemetry: { folders: ['lib', 'core'], packages: ['pino', 'prom-client', 'node:perf_hooks'] },
   'doors/http': {
@@ -47,7 +57,10 @@ const LAYERS = {
     ],
   },
   config: {
-    folders: ['lib', 'core', 'auth', 'cipher', 'tls', 'redis', 'coherence', 'engines', 'telemetry', 'doors'],
+    folders: [
+      ...['lib', 'core', 'auth', 'cipher', 'tls', 'redis', 'kafka', 'coherence', 'replication', 'snapshot'],
+      ...['engines', 'telemetry', 'doors'],
+    ],
     packages: ['joi', 'dotenv', 'node:path'],
     typesOnly: true,
   },
@@ -60,7 +73,10 @@ const FOLDERS = [
   'cipher',
   'tls',
   'redis',
+  'kafka',
   'coherence',
+  'replication',
+  'snapshot',
   'engines',
   'telemetry',
   'doors',
@@ -100,7 +116,8 @@ function lawOf([folder, { folders, packages, typesOnly }]) {
             {
               patterns: [
                 {
-                  regex: '^\\.\\./(lib|core|auth|cipher|tls|redis|coherence|engines|telemetry|doors)/',
+                  regex:
+                    '^\\.\\./(lib|core|auth|cipher|tls|redis|kafka|coherence|replication|snapshot|engines|telemetry|doors)/',
                   allowTypeImports: true,
                   message: 'config imports types only',
                 },

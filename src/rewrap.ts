@@ -1,6 +1,7 @@
 /** `npm run rewrap`: composes what rotation of encryption keys needs, and shows it at work. */
 import { createCoherence } from './coherence/coherence';
 import type { Config } from './config/config';
+import type { Engine } from './core/ports';
 import { formatRewrapReport, rewrapAll } from './core/rewrap';
 import { type EngineConfig, openEngine } from './engines/open-engine';
 import { systemClock } from './lib/clock';
@@ -9,6 +10,9 @@ import { openLog } from './telemetry/log';
 
 const STANDARD_ERROR = 2;
 const PROGRESS_EVERY_MS = 1000;
+/** For a gateway of its own to get all data from the others. */
+const READY_MS_MAX = 60_000;
+const LOOK_EVERY_MS = 50;
 
 /** Walks all shards once; `stop` ends it early, and a later run goes on. Gives the exit code. */
 export async function rewrap(
@@ -30,12 +34,21 @@ export async function rewrap(
   const clock = systemClock;
   const log = openLog('warn', STANDARD_ERROR);
   // All reads are strong here: nothing is asked of the replicas, and nobody waits for them.
-  const engineConfig: EngineConfig = { ...config.engine, readFrom: 'master' };
+  const engineConfig: EngineConfig =
+    config.engine.kind === 'replicated' ? config.engine : { ...config.engine, readFrom: 'master' };
   // It keeps nothing near. What it replaces stays the same value, so nobody needs to hear of it.
-  const coherence = createCoherence('none', { clock, log, onAnnounced: () => undefined });
+  const coherence = createCoherence({ kind: 'none' }, { clock, log, onAnnounced: () => undefined });
   const { valueBytesMax } = config.limits;
-  const engine = await openEngine(engineConfig, { valueBytesMax, coherence, clock, log });
+  const onChanged = (): void => undefined;
+  const engine = await openEngine(engineConfig, { valueBytesMax, coherence, onChanged, clock, log });
   try {
+    // The others are open when they can be used.
+    if (engineConfig.kind === 'replicated' && !(await isReadyWithin(engine, READY_MS_MAX, io.stop))) {
+      io.print(
+        'The bus of the gateways cannot be reached, or none of them gives its data; nothing was done.',
+      );
+      return 1;
+    }
     let shownAtMs = clock.now();
     const report = await rewrapAll({
       engine,
@@ -54,4 +67,13 @@ export async function rewrap(
     await engine.close();
     log.close();
   }
+}
+
+/** Whether the engine can be used in time. */
+async function isReadyWithin(engine: Engine, waitMs: number, stop: AbortSignal): Promise<boolean> {
+  const endsMs = systemClock.now() + waitMs;
+  while (!engine.ready() && systemClock.now() < endsMs && !stop.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  return engine.ready();
 }

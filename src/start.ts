@@ -8,9 +8,11 @@ import { createKeyring } from './cipher/keyring';
 import type { Config } from './config/config';
 import { createCoherence } from './coherence/coherence';
 import { Cache } from './core/cache';
+import type { Key } from './core/command';
 import { DEPTH_MAX } from './core/limits';
 import { NearCache } from './core/near-cache';
 import type { Cipher, Log } from './core/ports';
+import { openWarmUp, savedKeys } from './core/warm-up';
 import { openGrpcDoor } from './doors/grpc/open-grpc-door';
 import { createApp } from './doors/http/app';
 import { openListener, type Listener } from './doors/http/listener';
@@ -19,6 +21,7 @@ import { createSession } from './doors/resp/session';
 import { openEngine } from './engines/open-engine';
 import { systemClock } from './lib/clock';
 import { type Closable, Closers, closeTogether } from './lib/closers';
+import { createSnapshots } from './snapshot/snapshots';
 import { openMetrics } from './telemetry/metrics';
 
 export interface Service {
@@ -39,28 +42,38 @@ export async function start(config: Config, log: Log): Promise<Service> {
   try {
     // What is announced concerns the cache, which is made after the engine that listens.
     const announced: { to: Cache | undefined } = { to: undefined };
-    const coherence = createCoherence(config.coherence, {
-      clock,
-      log,
-      onAnnounced: (key) => announced.to?.forget(key),
-    });
+    const onChanged = (key: Key): void => announced.to?.forget(key);
+    const coherence = closers.add(createCoherence(config.coherence, { clock, log, onAnnounced: onChanged }));
+    await coherence.open();
+    const snapshots = config.snapshot && createSnapshots({ ...config.snapshot, clock, log });
     const engine = closers.add(
-      await openEngine(config.engine, { valueBytesMax: config.limits.valueBytesMax, coherence, clock, log }),
+      await openEngine(config.engine, {
+        valueBytesMax: config.limits.valueBytesMax,
+        coherence,
+        onChanged,
+        load: snapshots && ((content) => snapshots.load(content)),
+        clock,
+        log,
+      }),
     );
     const cipher = cipherOf(config);
     const near = new NearCache({ ...config.near, clock });
-    const metrics = closers.add(openMetrics({ clock, engine, near }));
+    const metrics = closers.add(openMetrics({ clock, engine, near, snapshots }));
     const cache = new Cache({
       engine,
       near,
       cipher,
       encryptByDefault: config.encryption.byDefault,
       defaultTtlMs: config.defaultTtlMs,
-      coherence: config.coherence,
+      coherence: config.coherence.kind,
+      snapshots,
       clock,
     });
     announced.to = cache;
-    if (config.coherence === 'none' && engine.kind !== 'memory' && config.near.entries > 0) {
+    // It closes behind the doors and before the engine, so that the last snapshot has all that was acked.
+    if (snapshots !== undefined) closers.add(snapshots);
+    const nearKeys = engine.content === undefined ? await snapshots?.loadKeys(config.near.entries) : [];
+    if (config.coherence.kind === 'none' && engine.content === undefined && config.near.entries > 0) {
       log.warn(
         { near_ttl_seconds: config.near.ttlMs / 1000 },
         'COHERENCE is none: what others write may be served stale for as long as NEAR_TTL_SECONDS',
@@ -125,6 +138,10 @@ export async function start(config: Config, log: Log): Promise<Service> {
         encryptionConfigured: cipher !== undefined,
       }));
     if (grpc !== undefined) doors.push(grpc);
+    const warmUp = closers.add(openWarmUp({ cache, keys: nearKeys ?? [], clock, log }));
+    // Not before: a start that fails must not put what it has so far in place of the last snapshot.
+    if (engine.content !== undefined) snapshots?.begin('entries', engine.content, () => engine.ready());
+    else snapshots?.begin('keys', savedKeys(near, clock), () => warmUp.isComplete);
     const [respPort, grpcPort] = [resp?.port, grpc?.port];
     log.info({ host, port, resp_port: respPort, grpc_port: grpcPort, engine: engine.kind }, 'listening');
     return { host, port, respPort, grpcPort, stop: () => closers.closeAll() };

@@ -3,17 +3,24 @@ import { ANNOUNCEMENTS_CHANNEL } from '../core/announcements-channel';
 import type { Key } from '../core/command';
 import { LEASE_WITHOUT_END, type Log, type Words } from '../core/ports';
 import type { Clock } from '../lib/clock';
+import { openKafkaTopic, type KafkaAddress } from '../kafka/client';
 import type { NodeAddress } from '../redis/client';
 import { sendAnnouncedChange, sendChange, type RedisChange, type RedisCommand } from '../redis/commands';
 import { SubscriberFeed, type Dialect, type Feed } from './feed';
+import { KafkaCoherence } from './kafka';
 import { publicationsOf, pubsubDialect } from './pubsub';
+import type { ChangeListener, ShardAnnouncer } from './shard-announcer';
 import { trackingDialect } from './tracking';
 
 /**
  * `tracking`: Redis announces what changes of that which we have read, whoever changed it. `pubsub`: gateways
- * announce their changes to each other. `none`: near entries are bounded by their TTL only.
+ * announce their changes to each other. `kafka`: they do so over Kafka. `none`: near entries are bounded by their TTL only.
  */
-export type CoherenceKind = 'tracking' | 'pubsub' | 'none';
+export type CoherenceKind = CoherenceConfig['kind'];
+
+export type CoherenceConfig =
+  | { readonly kind: 'tracking' | 'pubsub' | 'none' }
+  | { readonly kind: 'kafka'; readonly kafka: KafkaAddress; readonly topic: string };
 
 export interface Coherence {
   readonly kind: CoherenceKind;
@@ -23,6 +30,15 @@ export interface Coherence {
   send<T>(change: RedisChange<T>): RedisCommand<T>;
   /** What is to be sent with a change of these keys, as one step with it, so that the others hear of it. */
   publicationsOf(keys: readonly Key[] | 'everything'): readonly Words[];
+  /**
+   * For a shard, by the id that session tokens have for it, whose changes must be announced when they were made;
+   * undefined: whoever makes them announces them with them.
+   */
+  join(shard: string, listener: ChangeListener): ShardAnnouncer | undefined;
+  /** To be called before anything is changed. @throws Error where it can never work */
+  open(): Promise<void>;
+  /** To be called when nothing is changed any more. Bounded. */
+  close(): Promise<void>;
 }
 
 export interface CoherenceDeps {
@@ -32,14 +48,16 @@ export interface CoherenceDeps {
   readonly onAnnounced: (key: Key) => void;
 }
 
-export function createCoherence(kind: CoherenceKind, deps: CoherenceDeps): Coherence {
+export function createCoherence(config: CoherenceConfig, deps: CoherenceDeps): Coherence {
+  const { kind } = config;
   const feedWith =
     (dialect: Dialect): Coherence['createFeed'] =>
     (address, readOnly) =>
       new SubscriberFeed(address, dialect, { ...deps, readOnly });
-  switch (kind) {
+  switch (config.kind) {
     case 'tracking':
       return {
+        ...withoutTopic,
         kind,
         createFeed: feedWith(trackingDialect),
         send: sendChange,
@@ -47,15 +65,37 @@ export function createCoherence(kind: CoherenceKind, deps: CoherenceDeps): Coher
       };
     case 'pubsub':
       return {
+        ...withoutTopic,
         kind,
         createFeed: feedWith(pubsubDialect),
         send: (change) => sendAnnouncedChange(change, ANNOUNCEMENTS_CHANNEL),
         publicationsOf,
       };
+    case 'kafka':
+      return new KafkaCoherence({
+        ...deps,
+        openTopic: (reader) =>
+          openKafkaTopic({ ...config, ...deps, config: TOPIC_CONFIG, from: 'end', reader }),
+      });
     case 'none':
-      return { kind, createFeed: () => silentFeed, send: sendChange, publicationsOf: noPublications };
+      return {
+        ...withoutTopic,
+        kind,
+        createFeed: () => silentFeed,
+        send: sendChange,
+        publicationsOf: noPublications,
+      };
   }
 }
+
+const withoutTopic: Pick<Coherence, 'join' | 'open' | 'close'> = {
+  join: () => undefined,
+  open: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
+
+/** Nobody reads what is older than a few seconds. */
+const TOPIC_CONFIG = { 'cleanup.policy': 'delete', 'retention.ms': '600000', 'segment.ms': '600000' };
 
 function noPublications(): readonly Words[] {
   return [];

@@ -2,7 +2,7 @@
  * The settings as one read-only tree: what `env.ts` parses and what `start.ts` composes from. Only `start.ts` sees
  * the whole of it; each part is handed to the one who needs it.
  */
-import type { CoherenceKind } from '../coherence/coherence';
+import type { CoherenceConfig } from '../coherence/coherence';
 import type { Limits } from '../core/limits';
 import type { EngineConfig } from '../engines/open-engine';
 import type { LogLevel } from '../telemetry/log';
@@ -32,13 +32,15 @@ export interface Config {
   readonly clientsFile: string;
   readonly engine: EngineConfig;
   readonly near: { readonly entries: number; readonly bytes: number; readonly ttlMs: number };
-  readonly coherence: CoherenceKind;
+  readonly coherence: CoherenceConfig;
   readonly encryption: {
     /** Empty: no encryption. The first encrypts, all decrypt; 32 bytes each. */
     readonly keys: readonly { readonly id: string; readonly bytes: Buffer }[];
     /** For writes that do not say. */
     readonly byDefault: boolean;
   };
+  /** undefined: nothing is saved. */
+  readonly snapshot: { readonly file: string; readonly intervalMs: number } | undefined;
   readonly defaultTtlMs: number;
   /** What can be set of the limits. */
   readonly limits: Omit<Limits, 'depthMax'>;

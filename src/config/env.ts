@@ -3,14 +3,17 @@
  * ringcache up mends them in one, and none of them repeats a value.
  */
 import { parse } from 'dotenv';
+import type { CoherenceConfig } from '../coherence/coherence';
 import type { ShardConfig } from '../engines/shard';
 import type { NodeAddress } from '../redis/client';
 import type { EngineConfig } from '../engines/open-engine';
+import type { ReplicationBus } from '../replication/replication-log';
 import type { Config } from './config';
+import { contradictions, type Environment } from './contradictions';
 import { Refused } from './parsers';
-import { SETTINGS, type Setting, type SettingName, type SettingValues } from './settings';
+import { SETTINGS, type Setting, type SettingValues } from './settings';
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment };
 
 /** Why the settings cannot be used; each fault begins with its variable's name. */
 export class ConfigFaults extends Error {
@@ -42,55 +45,11 @@ export function parseClientsFilePath(environment: Environment): string {
   return parseSettings({ CLIENTS_FILE: environment['CLIENTS_FILE'] }, []).CLIENTS_FILE;
 }
 
-function isSet(environment: Environment, name: SettingName): boolean {
-  return (environment[name] ?? '') !== '';
-}
-
 /** The prefix is ours alone, so such a name is a slip; anything else in the environment is other people's. */
 function unknownVariables(environment: Environment): string[] {
   return Object.keys(environment)
     .filter((name) => name.startsWith('RINGCACHE_') && !SCRIPT_VARIABLES.includes(name))
     .map((name) => `${name}: is not a setting of ringcache`);
-}
-
-/** What each engine needs, and no other engine may have. */
-const ENGINE_SETTINGS = {
-  memory: [],
-  ring: ['REDIS_NODES'],
-  sentinel: ['REDIS_SENTINELS', 'REDIS_MASTERS'],
-  cluster: ['REDIS_CLUSTER'],
-} satisfies Record<EngineConfig['kind'], readonly SettingName[]>;
-
-function isEngine(text: string): boolean {
-  return Object.hasOwn(ENGINE_SETTINGS, text);
-}
-
-/** Settings that are fine alone and not together. */
-function contradictions(environment: Environment): string[] {
-  const set = (name: SettingName): boolean => isSet(environment, name);
-  const faults: string[] = [];
-  const engine = environment['ENGINE'] || (set('REDIS_NODES') ? 'ring' : 'memory');
-  for (const [kind, names] of Object.entries(ENGINE_SETTINGS)) {
-    for (const name of names) {
-      if (kind === engine) {
-        if (!set(name)) faults.push(`${name}: must be set where ENGINE is ${kind}`);
-      } else if (set(name)) {
-        if (!set('ENGINE')) faults.push(`${name}: needs ENGINE=${kind}`);
-        else if (isEngine(engine)) faults.push(`ENGINE: ${engine} contradicts ${name}; unset one of them`);
-      }
-    }
-  }
-  if (engine === 'cluster' && environment['COHERENCE'] === 'pubsub') {
-    // There a publication travels over the cluster's bus, not behind the change that it announces.
-    faults.push('COHERENCE: pubsub does not work where ENGINE is cluster; tracking does');
-  }
-  if (set('REDIS_USERNAME') && !set('REDIS_PASSWORD')) {
-    faults.push('REDIS_USERNAME: needs REDIS_PASSWORD beside it');
-  }
-  if (environment['ENCRYPT_VALUES'] === 'true' && !set('ENCRYPTION_KEYS')) {
-    faults.push('ENCRYPT_VALUES: needs ENCRYPTION_KEYS to encrypt with');
-  }
-  return faults;
 }
 
 /** Whatever is refused lands in `faults`; the values are whole only when nothing did. */
@@ -133,11 +92,15 @@ function configOf(values: SettingValues): Config {
     clientsFile: values.CLIENTS_FILE,
     engine: engineOf(values),
     near: { entries: values.NEAR_ENTRIES, bytes: values.NEAR_BYTES, ttlMs: values.NEAR_TTL_SECONDS },
-    coherence: values.COHERENCE,
+    coherence: coherenceOf(values),
     encryption: {
       keys: values.ENCRYPTION_KEYS ?? [],
       byDefault: values.ENCRYPT_VALUES ?? values.ENCRYPTION_KEYS !== undefined,
     },
+    snapshot:
+      values.SNAPSHOT_FILE === undefined
+        ? undefined
+        : { file: values.SNAPSHOT_FILE, intervalMs: values.SNAPSHOT_INTERVAL_SECONDS },
     defaultTtlMs: values.DEFAULT_TTL_SECONDS,
     limits: {
       keyBytesMax: values.KEY_BYTES_MAX,
@@ -149,6 +112,30 @@ function configOf(values: SettingValues): Config {
   };
 }
 
+function coherenceOf(values: SettingValues): CoherenceConfig {
+  const { COHERENCE: kind, KAFKA_BROKERS: kafka, KAFKA_TOPIC: topic } = values;
+  if (kind !== 'kafka') return { kind };
+  if (kafka === undefined) throw new Error('contradictions() lets no such settings through');
+  return { kind, kafka, topic };
+}
+
+function busOf(values: SettingValues): ReplicationBus {
+  const {
+    REPLICATION_BUS: kind,
+    REPLICATION_URL: address,
+    KAFKA_BROKERS: kafka,
+    KAFKA_TOPIC: topic,
+  } = values;
+  if (kind === 'redis' && address !== undefined) return { kind, address: withCredentials(address, values) };
+  if (kind === 'kafka' && kafka !== undefined) return { kind, kafka, topic };
+  throw new Error('contradictions() lets no such settings through');
+}
+
+function withCredentials(node: NodeAddress, values: SettingValues): NodeAddress {
+  const { REDIS_USERNAME: username, REDIS_PASSWORD: password } = values;
+  return node.password === undefined ? { ...node, username, password } : node;
+}
+
 function engineOf(values: SettingValues): EngineConfig {
   const { REDIS_USERNAME: username, REDIS_PASSWORD: password } = values;
   const { REDIS_NODES: shards, REDIS_SENTINELS: sentinels, REDIS_MASTERS: masters } = values;
@@ -157,18 +144,18 @@ function engineOf(values: SettingValues): EngineConfig {
     const tls = sentinels.some((sentinel) => sentinel.tls);
     return { kind: 'sentinel', sentinels, masters, nodes: { tls, username, password }, ...ring };
   }
-  const withCredentials = (node: NodeAddress): NodeAddress =>
-    node.password === undefined ? { ...node, username, password } : node;
+  const complete = (node: NodeAddress): NodeAddress => withCredentials(node, values);
   if (values.REDIS_CLUSTER !== undefined) {
-    return { kind: 'cluster', seeds: values.REDIS_CLUSTER.map(withCredentials), readFrom: values.READ_FROM };
+    return { kind: 'cluster', seeds: values.REDIS_CLUSTER.map(complete), readFrom: values.READ_FROM };
   }
+  if (values.ENGINE === 'replicated') return { kind: 'replicated', bus: busOf(values) };
   if (shards === undefined) return { kind: 'memory' };
   return {
     kind: 'ring',
     shards: shards.map(({ name, master, replicas }): ShardConfig => ({
       name,
-      master: withCredentials(master),
-      replicas: replicas.map(withCredentials),
+      master: complete(master),
+      replicas: replicas.map(complete),
     })),
     ...ring,
   };

@@ -64,6 +64,13 @@ export const parseSentinels: Parser<readonly NodeAddress[]> = (text) =>
 export const parseSeeds: Parser<readonly NodeAddress[]> = (text) =>
   parseList(text, 'node', parseNode, 'the nodes that they name are spoken to in the same way');
 
+/** The one Redis that carries what gateways write to each other. @throws Refused */
+export const parseBusUrl: Parser<NodeAddress> = (text) => {
+  const node = parseNode(text.trim());
+  if (typeof node === 'string') throw new Refused([node]);
+  return node;
+};
+
 /** Names of masters, divided by commas. @throws Refused */
 export const parseMasters: Parser<readonly string[]> = (text) => {
   const names = text.split(',').map((name) => name.trim());

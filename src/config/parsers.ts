@@ -46,18 +46,12 @@ export function secondsParser(min: number, max: number): Parser<number> {
   };
 }
 
-/** One of `names`; `later` are names of the contract that this version does not know how to do yet. */
-export function nameParser<const N extends string>(
-  names: readonly N[],
-  later: readonly string[] = [],
-): Parser<N> {
+/** One of `names`. */
+export function nameParser<const N extends string>(names: readonly N[]): Parser<N> {
   return (text) => {
     const found = names.find((name) => name === text);
     if (found !== undefined) return found;
-    const choice = `must be ${names.join(' or ')}`;
-    throw new Refused([
-      later.includes(text) ? `${text} is not supported by this version; ${choice}` : choice,
-    ]);
+    throw new Refused([`must be ${names.join(' or ')}`]);
   };
 }
 

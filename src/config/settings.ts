@@ -2,7 +2,8 @@
  * The table of settings: every environment variable, once. The parser reads it, and `test/house` holds
  * `.env.example` and the README to it.
  */
-import { parseMasters, parseNodes, parseSeeds, parseSentinels } from './nodes';
+import { parseBrokers, parseTopic } from './kafka';
+import { parseBusUrl, parseMasters, parseNodes, parseSeeds, parseSentinels } from './nodes';
 import {
   integerParser,
   nameParser,
@@ -43,13 +44,6 @@ function required<T>(meaning: string, parse: Parser<T>): Setting<T> {
   return { fallback: undefined, required: true, default: 'none, required', meaning, parse };
 }
 
-/** A setting of the contract that this version cannot honour: any value is refused, so none is ignored. */
-function later(what: string): Setting<undefined> {
-  return optional(`${what}; not supported by this version: any value is refused`, () => {
-    throw new Refused(['is not supported by this version']);
-  });
-}
-
 /** Redis's own limit on a string. */
 const VALUE_BYTES_CEILING = 512 * 1024 * 1024;
 
@@ -84,8 +78,8 @@ export const SETTINGS = {
     parseText,
   ),
   ENGINE: optional(
-    'where the values are: `memory` (in this process), `ring` (on Redis shards), `sentinel` (on Redis shards that Sentinels watch) or `cluster` (on a Redis Cluster); no other engine is supported by this version',
-    nameParser(['memory', 'ring', 'sentinel', 'cluster'], ['replicated']),
+    'where the values are: `memory` (in this process), `ring` (on Redis shards), `sentinel` (on Redis shards that Sentinels watch), `cluster` (on a Redis Cluster) or `replicated` (in the memory of every gateway)',
+    nameParser(['memory', 'ring', 'sentinel', 'cluster', 'replicated']),
     '`ring` where `REDIS_NODES` is set, else `memory`',
   ),
   REDIS_NODES: optional(
@@ -130,13 +124,27 @@ export const SETTINGS = {
   ),
   COHERENCE: setting(
     'tracking',
-    'how near caches of several gateways agree: `tracking` (Redis announces changes, whoever makes them), `pubsub` (gateways announce theirs, for a Redis without tracking) or `none` (what others wrote may be served stale for up to `NEAR_TTL_SECONDS`)',
-    nameParser(['tracking', 'pubsub', 'none'], ['kafka']),
+    'how near caches of several gateways agree: `tracking` (Redis announces changes, whoever makes them), `pubsub` (gateways announce theirs, for a Redis without tracking), `kafka` (they do so over Kafka) or `none` (what others wrote may be served stale for up to `NEAR_TTL_SECONDS`)',
+    nameParser(['tracking', 'pubsub', 'kafka', 'none']),
   ),
-  KAFKA_BROKERS: later('brokers that carry the announcements'),
-  KAFKA_TOPIC: later('topic of the announcements'),
-  REPLICATION_BUS: later('what carries the writes of the replicated engine'),
-  REPLICATION_URL: later('where that bus is'),
+  KAFKA_BROKERS: optional(
+    '`host:port,…` of Kafka brokers, for `COHERENCE=kafka` and `REPLICATION_BUS=kafka`; `kafkas://` in front of the first where they speak TLS',
+    parseBrokers,
+  ),
+  KAFKA_TOPIC: setting(
+    'ringcache',
+    'topic of Kafka, of one partition, which is made where it is missing; gateways that belong together share it',
+    parseTopic,
+  ),
+  REPLICATION_BUS: setting(
+    'redis',
+    'what carries the writes of `ENGINE=replicated` from gateway to gateway: `redis` (Pub/Sub) or `kafka`',
+    nameParser(['redis', 'kafka']),
+  ),
+  REPLICATION_URL: optional(
+    'the Redis of `REPLICATION_BUS=redis`, a URL `redis://` or `rediss://`; it stores nothing',
+    parseBusUrl,
+  ),
   ENCRYPTION_KEYS: optional(
     '`name:base64,name:base64`, 32 bytes each (`openssl rand -base64 32`); the first encrypts, all decrypt',
     parseEncryptionKeys,
@@ -146,8 +154,16 @@ export const SETTINGS = {
     parseFlag,
     '`true` where `ENCRYPTION_KEYS` is set, else `false`',
   ),
-  SNAPSHOT_FILE: later('file that the data is saved to and loaded from'),
-  SNAPSHOT_INTERVAL_SECONDS: later('seconds between two snapshots'),
+  SNAPSHOT_FILE: optional(
+    'file that is saved to and loaded from at the start: the data where `ENGINE` is `memory` or `replicated`, else the names of the keys in the near cache, which are read again',
+    parseText,
+    'none: nothing is saved',
+  ),
+  SNAPSHOT_INTERVAL_SECONDS: setting(
+    '300',
+    'seconds between two snapshots; one more is made on stop',
+    secondsParser(1, 365 * DAY_SECONDS),
+  ),
   RESP_PORT: optional(
     'port of the Redis-protocol door, on the address `HOST`; 0: one that is free',
     integerParser(0, 65535),

@@ -34,6 +34,8 @@ import type {
   Location,
   Placement,
   ShardStatus,
+  SnapshotResult,
+  SnapshotSaver,
   WriteOptions,
 } from './ports';
 import { Relay, type CacheRelay } from './relay';
@@ -81,6 +83,11 @@ export interface CacheService {
   /** Needs `admin`: throws CacheError `forbidden`. */
   status(principal: Principal): CacheStatus;
   ready(): boolean;
+  /**
+   * Saves a snapshot, or joins the one that is being written. Needs `admin`.
+   * @throws CacheError `forbidden`, `conflict` where no file is set for it, `unavailable` when it failed
+   */
+  snapshot(principal: Principal): Promise<SnapshotResult>;
   /** Whether READs can be answered by the near cache at all. */
   readonly hasNear: boolean;
   /** For a door that speaks the words of the store; undefined: the store has none. */
@@ -96,6 +103,8 @@ export interface CacheOptions {
   /** 0: until deleted or evicted. */
   readonly defaultTtlMs: number;
   readonly coherence: string;
+  /** undefined: nothing is saved. */
+  readonly snapshots?: SnapshotSaver | undefined;
   readonly clock: Clock;
 }
 
@@ -261,6 +270,15 @@ export class Cache implements CacheService {
 
   ready(): boolean {
     return this.#engine.ready();
+  }
+
+  async snapshot(principal: Principal): Promise<SnapshotResult> {
+    checkAdmin(principal);
+    const { snapshots } = this.#options;
+    if (snapshots === undefined) {
+      throw new CacheError('conflict', 'SNAPSHOT_FILE is not set, so there is nowhere to save to.');
+    }
+    return snapshots.save();
   }
 
   /**

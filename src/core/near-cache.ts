@@ -108,8 +108,25 @@ export class NearCache {
   /** Whether a READ would find the key here; counts nothing and leaves the order of eviction alone. */
   holds(key: Key): boolean {
     const entry = this.#entries?.peek(key);
-    const nowMs = this.#clock.now();
-    return entry?.era === this.#era && nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs;
+    return entry !== undefined && this.#isKept(entry) && this.#clock.now() < entry.lease.endsMs;
+  }
+
+  /**
+   * The keys that a READ would find here, or would if no lease had ended, those used last first: while a node is away, its
+   * keys are worth as much as before. A page is a stretch of `steps` entries. A hint, since the package stands at an entry
+   * between pages: when that is used, some keys come twice; when it is dropped, some not at all.
+   */
+  *keyPages(steps: number): Generator<readonly Key[], void> {
+    let page: Key[] = [];
+    let taken = 0;
+    for (const [key, entry] of this.#entries?.entries() ?? []) {
+      if (this.#isKept(entry)) page.push(key);
+      taken += 1;
+      if (taken % steps !== 0) continue;
+      yield page;
+      page = [];
+    }
+    yield page;
   }
 
   /** To be taken before the engine is asked, and given back by `fill` or `cancel` whatever the engine answers. */
@@ -177,6 +194,10 @@ export class NearCache {
       misses: this.#misses,
       evictions: this.#evictions,
     };
+  }
+
+  #isKept({ era, expiresAtMs }: Entry): boolean {
+    return era === this.#era && this.#clock.now() < expiresAtMs;
   }
 
   #createEntries(): LRUCache<Key, Entry> | undefined {

@@ -142,7 +142,66 @@ export interface Engine {
   status(): readonly ShardStatus[];
   /** For callers who speak the words of the store itself; undefined: there is no store that has such words. */
   readonly relay: EngineRelay | undefined;
+  /** For snapshots; absent: what is stored is in Redis, which keeps it. */
+  readonly content?: EngineContent;
   close(): Promise<void>;
+}
+
+/** Everything that an engine keeps in this process, so that it can be saved and loaded. */
+export interface EngineContent {
+  /** What a load needs to know beside the entries; as it is before the first page is asked for. */
+  marks(): ContentMarks;
+  /** Everything once, a page of bounded size at a time; what changes meanwhile is in it or not. Nothing waits. */
+  pages(): Iterable<readonly SavedEntry[]>;
+  /**
+   * Puts entries where nothing newer is; what has expired by now is left out. To be called before the first read, a page
+   * at a time, `marks` with each.
+   */
+  load(entries: readonly SavedEntry[], marks: ContentMarks): void;
+}
+
+export interface ContentMarks {
+  /** Wall time until which everything was surely known here; what was deleted elsewhere later is not in it. */
+  readonly asOfMs: number;
+  /** The latest deletion that was forgotten (`replication/version.ts`); 0: none. */
+  readonly horizon: number;
+}
+
+export interface SavedEntry {
+  readonly key: Key;
+  /** As stored, so that what is encrypted stays so; undefined: a deletion that is remembered. */
+  readonly bytes: Buffer | undefined;
+  /** Wall time; Infinity: no expiry. */
+  readonly expiresAtMs: number;
+  /** Which of two entries of one key is the later (`replication/version.ts`); 0 and empty where that is not kept. */
+  readonly time: number;
+  readonly origin: string;
+}
+
+/** What a snapshot is made of. */
+export type SnapshotContent = Pick<EngineContent, 'marks' | 'pages'>;
+
+/** Saves everything that is kept in this process and is to be there after a restart. */
+export interface SnapshotSaver {
+  /**
+   * Writes a snapshot in place of the last one, or joins the one that is being written, with or without what changed
+   * since it began. @throws CacheError `unavailable` when it failed: the last one is still there
+   */
+  save(): Promise<SnapshotResult>;
+}
+
+export interface SnapshotResult {
+  /** Entries, or keys where it is a near cache that was saved. */
+  readonly entries: number;
+  /** Of the file. */
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
+/** The last one that was saved, for those who watch. */
+export interface SavedSnapshot extends SnapshotResult {
+  /** Wall time at which it was begun. */
+  readonly savedAtMs: number;
 }
 
 /** A command in the words of the store: its name, then its arguments. */

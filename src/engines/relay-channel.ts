@@ -3,7 +3,12 @@
  * answers before they count.
  */
 import type { Coherence } from '../coherence/coherence';
-import type { Words } from '../core/ports';
+import { cannotAnnounce } from '../coherence/outbox';
+import type { ShardAnnouncer } from '../coherence/shard-announcer';
+import type { Key } from '../core/command';
+import type { CacheError } from '../core/errors';
+import type { RelayRequest, Words } from '../core/ports';
+import type { Clock } from '../lib/clock';
 import type { AwaitedCommand, RelayConnection, ReplyWaiter } from '../redis/relay-connection';
 import type { Member } from './member';
 import { OffsetGroup } from './offset-group';
@@ -15,6 +20,8 @@ export interface RelayChannelDeps {
   readonly member: Member;
   readonly members: ShardMembers;
   readonly coherence: Coherence;
+  readonly announcer: ShardAnnouncer | undefined;
+  readonly clock: Clock;
   /**
    * Of a link: a change by itself leaves as it is. MULTI and EXEC around it would end what the caller watches, and
    * would keep what blocks from blocking; and what may block changes lists, sorted sets and streams, which are in no
@@ -26,6 +33,9 @@ export interface RelayChannelDeps {
 const ASKING: Words = [Buffer.from('ASKING')];
 const ROLE: Words = [Buffer.from('ROLE')];
 const NO_PUBLICATIONS: readonly Words[] = [];
+const MINUS = 0x2d;
+/** What blocks has no deadline, but its announcement has. */
+const ANNOUNCE_MS_MAX = 5000;
 
 export class RelayChannel implements EntryChannel {
   readonly member: Member;
@@ -52,8 +62,13 @@ export class RelayChannel implements EntryChannel {
     const connection = this.#connection;
     if (connection === undefined) throw new Error('a channel is used before it has a connection');
     const { request } = entry;
-    const { coherence, members, isLink } = this.#deps;
+    const { coherence, announcer, members, isLink } = this.#deps;
     entry.channel = this;
+    if (announcer?.isOpen === false && announcedBy(request) !== undefined) {
+      // Who sends is not ready to hear of it yet.
+      queueMicrotask(() => entry.judge.fails(entry, cannotAnnounce()));
+      return;
+    }
     if (request.isWrite && members.isReplicated) {
       this.#group ??= new OffsetGroup();
       this.#group.add(entry);
@@ -96,6 +111,29 @@ export class RelayChannel implements EntryChannel {
     for (const key of request.keys) leaving?.changedElsewhere(key);
   }
 
+  announce({ request, deadlineMs }: RelayEntry, reply: Buffer, offset: number): void {
+    const { announcer, clock } = this.#deps;
+    const keys = announcer && announcedBy(request);
+    // What is answered with an error has changed nothing, unless a script says so.
+    if (announcer === undefined || keys === undefined || (reply[0] === MINUS && keys !== 'everything')) {
+      request.settle(reply);
+      return;
+    }
+    const lineage = this.member.node.replication?.lineage;
+    const waiter = {
+      deadlineMs: Math.min(deadlineMs, clock.now() + ANNOUNCE_MS_MAX),
+      settle: () => request.settle(reply),
+      fail: (error: CacheError) => request.fail(error),
+    };
+    announcer.announce({ keys, lineage, offset }, waiter);
+  }
+
+  doubt({ request }: RelayEntry): void {
+    const { announcer } = this.#deps;
+    const keys = announcer && announcedBy(request);
+    if (keys !== undefined) announcer?.doubt(keys);
+  }
+
   /** What waits for an answer fails. */
   close(): void {
     this.#connection?.close();
@@ -110,4 +148,15 @@ export class RelayChannel implements EntryChannel {
     const waiter = { deadlineMs, settle: () => undefined, fail: () => undefined };
     connection.sendAll(isAsking ? [{ words: ASKING, waiter }, ...commands] : commands);
   }
+}
+
+/** What others must hear of when the request is done; undefined: nothing. */
+function announcedBy({
+  isWrite,
+  changesUnnamed,
+  announced,
+}: RelayRequest): readonly Key[] | 'everything' | undefined {
+  if (!isWrite) return undefined;
+  if (changesUnnamed) return 'everything';
+  return announced.length > 0 ? announced : undefined;
 }

@@ -6,7 +6,7 @@
 import type { Key } from '../core/command';
 import type { CacheError } from '../core/errors';
 import type { RelayRequest } from '../core/ports';
-import { MaybeRefused, refusalOf, wholeRefusalOf } from '../redis/redis-errors';
+import { MaybeRefused, NotDone, refusalOf, wholeRefusalOf } from '../redis/redis-errors';
 import type { ReplyWaiter } from '../redis/relay-connection';
 import { errorTextOf } from '../redis/reply-framer';
 import type { Member } from './member';
@@ -29,6 +29,10 @@ export interface EntryChannel {
   readonly member: Member;
   /** No replica may show what was before the entry; `offset` has it in it, `Infinity`: not known. */
   mark(entry: RelayEntry, offset: number): void;
+  /** The entry, a change that is marked, may be answered so as soon as others need not see what was before it. */
+  announce(entry: RelayEntry, reply: Buffer, offset: number): void;
+  /** The entry, a change, may have been carried out, or may be still. */
+  doubt(entry: RelayEntry): void;
 }
 
 /** With whom an entry was sent, where it changes something. */
@@ -89,12 +93,14 @@ export class RelayEntry implements ReplyWaiter {
 
   /** The node has answered, and does not carry it out. */
   refuse(refusal: CacheError): void {
+    if (refusal instanceof MaybeRefused) this.channel?.doubt(this);
     this.judge.fails(this, refusal);
   }
 
   /** No answer came, or one that is too long to be passed on. */
   fail(error: CacheError): void {
     if (error.code === 'too_large' && this.request.isWrite) this.channel?.mark(this, Infinity);
+    if (this.request.isWrite && !(error instanceof NotDone)) this.channel?.doubt(this);
     this.judge.fails(this, error);
   }
 
@@ -105,7 +111,12 @@ export class RelayEntry implements ReplyWaiter {
 
   /** `offset` of the replication stream has what it changed in it; `Infinity`: not known. */
   finish(reply: Buffer, offset: number): void {
-    if (this.request.isWrite) this.channel?.mark(this, offset);
-    this.request.settle(reply);
+    const { channel, request } = this;
+    if (!request.isWrite || channel === undefined) {
+      request.settle(reply);
+      return;
+    }
+    channel.mark(this, offset);
+    channel.announce(this, reply, offset);
   }
 }

@@ -16,12 +16,12 @@ export class SessionPositions {
 
   /** `whose` in a cluster, where a shard's name can pass to another one with a replica. */
   constructor(name: string, whose: WhoseHistory | undefined) {
-    this.#id = idOf(name);
+    this.#id = shardIdOf(name);
     this.#whose = whose;
   }
 
   rename(name: string): void {
-    this.#id = idOf(name);
+    this.#id = shardIdOf(name);
   }
 
   /** What the session wrote here: by the history where that is known, else by the shard's name. */
@@ -51,6 +51,6 @@ function hasPosition(state: Replication, { lineage, offset }: Position): boolean
 }
 
 /** 12 hex digits that are the same on every gateway. */
-function idOf(name: string): string {
+export function shardIdOf(name: string): string {
   return createHash('sha256').update(name).digest('hex').slice(0, 12);
 }

@@ -2,6 +2,7 @@
  * The nodes of one shard: which they are, how they are, and which of them a key may be read from. A beat asks each how
  * far it is; after writes the replicas are asked more often until they have caught up.
  */
+import type { Changes } from '../coherence/announcement';
 import type { Coherence } from '../coherence/coherence';
 import { LEASE_MS } from '../coherence/feed';
 import { BOARDING_MS } from '../core/cache';
@@ -181,6 +182,16 @@ export class ShardMembers {
     if (this.#replicaRing === undefined) return;
     this.#marks.mark(key, offset, this.#clock.now());
     this.#catchUpTimer ??= this.#catchUpAfter(CATCH_UP_MS_MIN);
+  }
+
+  /** Another gateway has changed these; the near cache has forgotten them, where it is told which. */
+  announced({ keys, lineage, offset }: Changes): void {
+    if (keys === 'everything') for (const member of this.all()) member.feed.gap();
+    else if (this.#replicaRing !== undefined) {
+      const nowMs = this.#clock.now();
+      for (const key of keys) this.#marks.markAnnounced(key, lineage, offset, nowMs);
+      this.#catchUpTimer ??= this.#catchUpAfter(CATCH_UP_MS_MIN);
+    }
   }
 
   /** As `mark`, of a change of `by` that may have changed any key: replicas serve nothing until they have it. */

@@ -9,6 +9,7 @@
  * telling from the other replies whether a key was absent.
  */
 import type { Coherence } from '../coherence/coherence';
+import type { ShardAnnouncer } from '../coherence/shard-announcer';
 import type { CacheError } from '../core/errors';
 import type {
   LinkOptions,
@@ -32,6 +33,7 @@ import type { ShardMembers } from './shard-members';
 export interface ShardRelayDeps {
   readonly members: ShardMembers;
   readonly coherence: Coherence;
+  readonly announcer: ShardAnnouncer | undefined;
   readonly isCluster: boolean;
   /** The largest value that is fetched; replies may be a good deal larger. */
   readonly storedBytesMax: number;

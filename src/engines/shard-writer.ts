@@ -1,8 +1,10 @@
 /**
  * How one shard is changed. A change goes to the master, on a connection of its own where replicas must confirm it,
- * and its key is marked before the caller hears of it.
+ * and its key is marked before the caller hears of it, and announced where that is done by itself.
  */
 import type { Coherence } from '../coherence/coherence';
+import { cannotAnnounce } from '../coherence/outbox';
+import type { ShardAnnouncer } from '../coherence/shard-announcer';
 import type { Ack } from '../core/command';
 import { CacheError } from '../core/errors';
 import type { Change, ChangeOptions } from '../core/ports';
@@ -21,10 +23,17 @@ export interface ShardWriterDeps {
   readonly members: ShardMembers;
   readonly positions: SessionPositions;
   readonly coherence: Coherence;
+  readonly announcer: ShardAnnouncer | undefined;
   readonly clock: Clock;
 }
 
-/** What became of a change, and an offset of the replication stream that has it in it; `Infinity`: not known. */
+/** What became of a change, where, and an offset as `Sent` has it. */
+interface Made extends Change {
+  readonly master: Member;
+  readonly offset: number;
+}
+
+/** What a node replied to a change, and an offset of the replication stream that has it in it; `Infinity`: not known. */
 interface Sent {
   readonly reply: boolean;
   readonly offset: number;
@@ -34,14 +43,16 @@ export class ShardWriter {
   readonly #members: ShardMembers;
   readonly #positions: SessionPositions;
   readonly #coherence: Coherence;
+  readonly #announcer: ShardAnnouncer | undefined;
   readonly #clock: Clock;
   /** One for each number of replicas, since a WAIT for two would hold up those that need only one. */
   #confirming: Readonly<Record<Exclude<Ack, 0>, ConfirmingConnection>> | undefined;
 
-  constructor({ members, positions, coherence, clock }: ShardWriterDeps) {
+  constructor({ members, positions, coherence, announcer, clock }: ShardWriterDeps) {
     this.#members = members;
     this.#positions = positions;
     this.#coherence = coherence;
+    this.#announcer = announcer;
     this.#clock = clock;
   }
 
@@ -58,7 +69,41 @@ export class ShardWriter {
    * Sends a change to the master and marks its key before the caller hears of it. `isAsking`: the key's slot is on
    * its way here. @throws Redirected in a cluster, when the key is elsewhere
    */
-  async change(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Change> {
+  change(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Change> {
+    if (this.#announcer === undefined) return this.#change(change, options, isAsking);
+    return this.#changeAndAnnounce(this.#announcer, change, options, isAsking);
+  }
+
+  /** What has not left is refused as not done. */
+  close(): void {
+    for (const connection of Object.values(this.#confirming ?? {})) connection.close();
+  }
+
+  async #changeAndAnnounce(
+    announcer: ShardAnnouncer,
+    change: RedisChange<boolean>,
+    options: ChangeOptions,
+    isAsking: boolean,
+  ): Promise<Change> {
+    if (!announcer.isOpen) throw cannotAnnounce();
+    const keys = [change.key];
+    let made: Made;
+    try {
+      made = await this.#change(change, options, isAsking);
+    } catch (thrown) {
+      if (!isUndone(thrown)) announcer.doubt(keys);
+      throw thrown;
+    }
+    const { done, master, offset } = made;
+    if (!done) return made;
+    const lineage = master.node.replication?.lineage;
+    await new Promise<void>((settle, fail) => {
+      announcer.announce({ keys, lineage, offset }, { deadlineMs: options.deadlineMs, settle, fail });
+    });
+    return made;
+  }
+
+  async #change(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Made> {
     const { ack, session, deadlineMs } = options;
     for (;;) {
       const master = this.#members.usableMaster() ?? (await this.#members.masterBy(deadlineMs));
@@ -74,9 +119,11 @@ export class ShardWriter {
             ? await this.#send(master, command, deadlineMs)
             : await this.#sendConfirmed(command, ack, deadlineMs);
         this.#members.mark(change.key, offset);
-        if (session === undefined || !done) return { done, session };
+        if (session === undefined || !done) return { done, session, master, offset };
         return {
           done,
+          master,
+          offset,
           session: this.#positions.renewed(session, await this.#stateBehind(master, deadlineMs)),
         };
       } catch (thrown) {
@@ -88,30 +135,26 @@ export class ShardWriter {
     }
   }
 
-  /** What has not left is refused as not done. */
-  close(): void {
-    for (const connection of Object.values(this.#confirming ?? {})) connection.close();
-  }
-
   async #changeInSession(
     master: Member,
     { key }: RedisChange<boolean>,
     command: RedisCommand<boolean>,
     session: Session,
     deadlineMs: number,
-  ): Promise<Change> {
+  ): Promise<Made> {
     // Marked even where the answer behind it does not come.
-    const sent = this.#send(master, command, deadlineMs).then(({ reply, offset }) => {
-      this.#members.mark(key, offset);
-      return reply;
+    const sent = this.#send(master, command, deadlineMs).then((answered) => {
+      this.#members.mark(key, answered.offset);
+      return answered;
     });
     // It leaves behind the change, in the same packet.
     const state = this.#stateBehind(master, deadlineMs);
-    const [done, behind] = await Promise.allSettled([sent, state]);
-    if (done.status === 'rejected') throw done.reason;
-    if (!done.value) return { done: false, session };
+    const [answered, behind] = await Promise.allSettled([sent, state]);
+    if (answered.status === 'rejected') throw answered.reason;
+    const { reply: done, offset } = answered.value;
+    if (!done) return { done, session, master, offset };
     if (behind.status === 'rejected') throw behind.reason;
-    return { done: true, session: this.#positions.renewed(session, behind.value) };
+    return { done, session: this.#positions.renewed(session, behind.value), master, offset };
   }
 
   #send(master: Member, command: RedisCommand<boolean>, deadlineMs: number): Promise<Sent> {
@@ -135,4 +178,9 @@ export class ShardWriter {
     }
     throw new CacheError('unavailable', 'The session cannot be renewed now. The change may stand.');
   }
+}
+
+/** It was certainly not carried out. A node that is full says so of every change: none of them must cost near caches anything. */
+function isUndone(thrown: unknown): boolean {
+  return thrown instanceof NotDone || (thrown instanceof CacheError && thrown.code === 'out_of_memory');
 }

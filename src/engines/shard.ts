@@ -4,6 +4,7 @@
  * (`shard-writer.ts`), what is relayed to them (`shard-relay.ts`), and what sessions know of them (`session-positions.ts`).
  */
 import type { Coherence } from '../coherence/coherence';
+import type { ShardAnnouncer } from '../coherence/shard-announcer';
 import type { Key } from '../core/command';
 import type {
   Change,
@@ -21,7 +22,7 @@ import type { NodeAddress, ShardNodes } from '../redis/client';
 import { asking, deleteKey, getLife, scanPage, setValue, type RedisChange } from '../redis/commands';
 import type { Point } from './hash-ring';
 import type { Member } from './member';
-import { SessionPositions, type WhoseHistory } from './session-positions';
+import { SessionPositions, shardIdOf, type WhoseHistory } from './session-positions';
 import { ShardMembers } from './shard-members';
 import { ShardRelay } from './shard-relay';
 import { ShardReader } from './shard-reader';
@@ -54,6 +55,7 @@ const SCAN_WAIT_MS = 2000;
 export class Shard {
   #name: string;
   readonly #coherence: Coherence;
+  readonly #announcer: ShardAnnouncer | undefined;
   readonly #clock: Clock;
   readonly #positions: SessionPositions;
   readonly #members: ShardMembers;
@@ -82,7 +84,8 @@ export class Shard {
         this.#writer.masterChanged(address);
       },
     });
-    const parts = { members: this.#members, positions: this.#positions };
+    this.#announcer = options.coherence.join(shardIdOf(name), (changes) => this.#members.announced(changes));
+    const parts = { members: this.#members, positions: this.#positions, announcer: this.#announcer };
     this.#reader = new ShardReader({ ...options, ...parts });
     this.#writer = new ShardWriter({ ...options, ...parts });
     this.relay = new ShardRelay({ ...options, ...parts });
@@ -229,6 +232,7 @@ export class Shard {
   close(): void {
     this.relay.close();
     this.#writer.close();
+    this.#announcer?.close();
     this.#members.close();
   }
 }

@@ -58,7 +58,11 @@ export class WriteMarks {
       // Before the first lineage nothing was acked, so nothing can be missing.
       if (this.#floor !== Infinity) this.#floor = this.#lineage === undefined ? 0 : master.offset;
       this.#lineage = master.lineage;
-      this.#marks.clear();
+      // What was announced of the new history while this answer was on its way is in none of its offsets.
+      for (const key of this.#marks.keys()) {
+        const markedMs = this.#unplaced.get(key);
+        if (markedMs === undefined || markedMs < askedAtMs) this.#marks.delete(key);
+      }
       this.#highest = 0;
     }
     this.#highest = Math.max(this.#highest, master.offset);
@@ -101,6 +105,14 @@ export class WriteMarks {
     else this.#floor = Math.max(this.#floor, this.#highest);
     this.#marks.clear();
     this.#unplaced.clear();
+  }
+
+  /**
+   * Another gateway tells of a change, at that offset of that history. Of another history than the master's here, which
+   * may be the one before a failover or the one behind it, the offset says nothing.
+   */
+  markAnnounced(key: Key, lineage: string | undefined, offset: number, nowMs: number): void {
+    this.mark(key, lineage === this.#lineage ? offset : Infinity, nowMs);
   }
 
   /** As `mark`, where any key may have been changed: replicas serve nothing until they have that offset. */

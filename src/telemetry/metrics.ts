@@ -5,7 +5,15 @@
  */
 import { Registry } from 'prom-client';
 import type { NearCacheStatus } from '../core/near-cache';
-import type { DoorLoad, NodeStatus, Observer, ShardStatus, Telemetry, TelemetryFigures } from '../core/ports';
+import type {
+  DoorLoad,
+  NodeStatus,
+  Observer,
+  SavedSnapshot,
+  ShardStatus,
+  Telemetry,
+  TelemetryFigures,
+} from '../core/ports';
 import type { Clock } from '../lib/clock';
 import type { Closable } from '../lib/closers';
 import { DoorCounts, LATENCY_BOUNDS_MS, type OutcomeCounts } from './door-counts';
@@ -17,6 +25,8 @@ export interface MetricsOptions {
   readonly clock: Clock;
   readonly engine: { status(): readonly ShardStatus[] };
   readonly near: { status(): NearCacheStatus };
+  /** undefined: nothing is saved. */
+  readonly snapshots?: { last(): SavedSnapshot | undefined } | undefined;
 }
 
 export interface Metrics extends Telemetry, Closable {
@@ -28,7 +38,7 @@ export interface Metrics extends Telemetry, Closable {
 const MS_PER_SECOND = 1000;
 
 /** Begins to count. */
-export function openMetrics({ clock, engine, near }: MetricsOptions): Metrics {
+export function openMetrics({ clock, engine, near, snapshots }: MetricsOptions): Metrics {
   const startedMs = clock.now();
   const doors: DoorCounts[] = [];
   const eventLoop = openEventLoopMonitor();
@@ -37,6 +47,7 @@ export function openMetrics({ clock, engine, near }: MetricsOptions): Metrics {
   addDoorMetrics(registry, doors);
   addNearMetrics(registry, () => near.status());
   addNodeMetrics(registry, () => engine.status());
+  addSnapshotMetrics(registry, () => snapshots?.last());
   addSampledMetric(registry, {
     name: 'ringcache_event_loop_delay_seconds',
     help: 'How late the event loop was over the last 10 to 20 s; quantile 1 is the worst of it.',
@@ -162,6 +173,26 @@ function addNearMetrics(registry: Registry, status: () => NearCacheStatus): void
   add('gauge', 'ringcache_near_bytes_max', 'NEAR_BYTES; 0: it is off.', ({ enabled, bytesMax }) =>
     enabled ? bytesMax : 0,
   );
+}
+
+/** No series before there is one. */
+function addSnapshotMetrics(registry: Registry, last: () => SavedSnapshot | undefined): void {
+  const add = (name: string, help: string, of: (saved: SavedSnapshot) => number) =>
+    addSampledMetric(registry, {
+      name,
+      help,
+      type: 'gauge',
+      read: () => {
+        const saved = last();
+        return saved === undefined ? [] : [{ labels: {}, value: of(saved) }];
+      },
+    });
+  add(
+    'ringcache_snapshot_timestamp_seconds',
+    'When the last snapshot was begun that was saved.',
+    ({ savedAtMs }) => savedAtMs / MS_PER_SECOND,
+  );
+  add('ringcache_snapshot_bytes', 'Of the file of that one.', ({ bytes }) => bytes);
 }
 
 /** A node that the engine does not name any more has no series any more. */

@@ -88,6 +88,7 @@ function parseWords() {
       pace: {
         seconds: count(values.seconds, values.quick ? 1 : 2),
         rounds: count(values.rounds, values.quick ? 3 : 5),
+        isQuick: values.quick,
       },
     };
   } catch (error) {

@@ -140,7 +140,13 @@ describe('cluster', () => {
 
   it('opens as the settings say', async () => {
     const environment = { JWT_SECRET: 's'.repeat(32), ENGINE: 'cluster', ...cluster.settings };
-    const deps = { coherence: createTestCoherence(), valueBytesMax: 1000, clock, log: createRecordingLog() };
+    const deps = {
+      coherence: createTestCoherence(),
+      onChanged: () => undefined,
+      valueBytesMax: 1000,
+      clock,
+      log: createRecordingLog(),
+    };
     const engine = await openEngine(parseEnv(environment).engine, deps);
     try {
       expect([engine.kind, engine.ready(), engine.status().length]).toEqual(['cluster', true, 3]);

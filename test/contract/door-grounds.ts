@@ -1,11 +1,13 @@
 /** What doors stand on in the door contract: the engine in the process, and rings of real Redis. */
 import type { Key } from '../../src/core/command';
+import { openReplicated } from '../../src/engines/replicated';
 import { openRing } from '../../src/engines/ring';
 import { systemClock as clock } from '../../src/lib/clock';
 import type { DoorService } from '../support/door-client-service';
+import { eventually } from '../support/eventually';
 import type { HttpDoorOptions } from '../support/http-door';
 import { stopAfterTests } from '../support/leftovers';
-import { type ShardProcesses, startShard } from '../support/redis';
+import { type RedisProcess, type ShardProcesses, startShard } from '../support/redis';
 import { createTestCoherence, STORED_BYTES_MAX } from '../support/ring';
 import type { DoorGround } from './door-contract-frame';
 
@@ -23,19 +25,54 @@ export function startDoorShards(): Promise<ShardProcesses[]> {
 }
 
 export function memoryGround(openService: OpenService): DoorGround {
+  return { name: 'memory', open: openService, ...aloneGround };
+}
+
+/** One gateway of the replicated engine, all by itself on its bus; `redis` is asked when tests run. */
+export function replicatedGround(openService: OpenService, redis: () => RedisProcess): DoorGround {
   return {
-    name: 'memory',
-    servers: undefined,
-    open: openService,
-    async stored({ engine }, key) {
-      const found = await engine.read(key, { consistency: 'strong', withLife: false, deadlineMs: Infinity });
-      return found?.bytes;
-    },
-    async store({ engine }, key, bytes) {
-      await engine.write(key, bytes, { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: Infinity });
-    },
+    name: 'replicated',
+    open: (options) =>
+      openService({
+        ...options,
+        openEngine: async (log) => {
+          const engine = await openReplicated({
+            bus: { kind: 'redis', address: redis().address },
+            bytesMax: 256 * 1024 * 1024,
+            clock,
+            log,
+            onChanged: () => undefined,
+            load: undefined,
+          });
+          stopAfterTests(() => engine.close());
+          await eventually(() => engine.ready());
+          return engine;
+        },
+      }),
+    ...aloneGround,
   };
 }
+
+/** What is stored is in the engine's process, and nobody else is there. */
+const aloneGround: Omit<DoorGround, 'name' | 'open'> = {
+  servers: undefined,
+  async stored({ engine }, key) {
+    const found = await engine.read(key, {
+      consistency: 'strong',
+      withLife: false,
+      deadlineMs: clock.now() + 5000,
+    });
+    return found?.bytes;
+  },
+  async store({ engine }, key, bytes) {
+    await engine.write(key, bytes, {
+      ttlMs: 0,
+      condition: undefined,
+      ack: 0,
+      deadlineMs: clock.now() + 5000,
+    });
+  },
+};
 
 /** A ring of the first `shardCount` of what `startDoorShards` has started; `processes` is asked when tests run. */
 export function ringGround(

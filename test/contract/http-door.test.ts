@@ -1,17 +1,21 @@
-/** The door contract through every form of the HTTP door, over the engine in the process and rings of real Redis. */
+/**
+ * The door contract through every form of the HTTP door, over the engine in the process, rings of real
+ * Redis and the replicated engine.
+ */
 import { openDoorService } from '../support/door-client-service';
 import { HTTP_FORMS } from '../support/door-client-http';
-import type { ShardProcesses } from '../support/redis';
+import { type RedisProcess, type ShardProcesses, startRedis } from '../support/redis';
 import { describeDoorContract } from './door-contract';
 import { START_MS } from './door-contract-frame';
-import { memoryGround, ringGround, startDoorShards } from './door-grounds';
+import { memoryGround, replicatedGround, ringGround, startDoorShards } from './door-grounds';
 
 let processes: readonly ShardProcesses[];
+let redis: RedisProcess;
 
 beforeAll(async () => {
-  processes = await startDoorShards();
+  [processes, redis] = await Promise.all([startDoorShards(), startRedis()]);
 }, START_MS);
-afterAll(() => Promise.all(processes.map((shard) => shard.stop())));
+afterAll(() => Promise.all([redis, ...processes].map((server) => server.stop())));
 
 describeDoorContract(memoryGround(openDoorService), HTTP_FORMS);
 describeDoorContract(
@@ -21,4 +25,9 @@ describeDoorContract(
 describeDoorContract(
   ringGround(openDoorService, () => processes, 3),
   HTTP_FORMS,
+);
+// What the forms do with a core is the same on every engine: one of them shows what this one does.
+describeDoorContract(
+  replicatedGround(openDoorService, () => redis),
+  HTTP_FORMS.slice(0, 1),
 );

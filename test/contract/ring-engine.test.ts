@@ -1,12 +1,11 @@
 /** The engine contract on the ring over real Redis servers, and what the ring promises by itself. */
-import type { CoherenceKind } from '../../src/coherence/coherence';
 import { keyFromText } from '../../src/core/key';
 import type { Engine } from '../../src/core/ports';
 import { openRing } from '../../src/engines/ring';
 import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
-import { createTestCoherence } from '../support/ring';
+import { createTestCoherence, openTopicCoherence } from '../support/ring';
 import { startShards, type ShardProcesses } from '../support/redis';
 import { codeOf, describeEngineContract, EngineUnderTest } from './engine-contract';
 
@@ -20,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all(processes.map((shard) => shard.stop())));
 
 /** A ring over the first `count` shards, all of them empty. */
-async function openEmptyRing(count: number, kind?: CoherenceKind): Promise<Engine> {
+async function openEmptyRing(count: number, coherence = createTestCoherence()): Promise<Engine> {
   const shards = processes.slice(0, count);
   await Promise.all(
     shards.map(async (shard) => {
@@ -33,7 +32,7 @@ async function openEmptyRing(count: number, kind?: CoherenceKind): Promise<Engin
     hash: 'ketama',
     readFrom: 'replica',
     storedBytesMax: STORED_BYTES_MAX,
-    coherence: createTestCoherence(kind),
+    coherence,
     clock,
     log: createRecordingLog(),
   });
@@ -41,7 +40,15 @@ async function openEmptyRing(count: number, kind?: CoherenceKind): Promise<Engin
 
 describeEngineContract('ring of one shard', () => openEmptyRing(1));
 describeEngineContract('ring of three shards', () => openEmptyRing(3));
-describeEngineContract('ring of one shard, each change in a transaction', () => openEmptyRing(1, 'pubsub'));
+describeEngineContract('ring of one shard, each change in a transaction', () =>
+  openEmptyRing(1, createTestCoherence('pubsub')),
+);
+describeEngineContract('ring of one shard, each change announced on a topic', async () => {
+  const coherence = await openTopicCoherence();
+  const engine = await openEmptyRing(1, coherence);
+  const close = engine.close.bind(engine);
+  return Object.assign(engine, { close: () => close().then(() => coherence.close()) });
+});
 
 describe('ring', () => {
   let store: EngineUnderTest;

@@ -20,6 +20,12 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   'RESP_PORT=6380 npm start': 'test/e2e/readme.test.ts',
   'RESP_PORT=6380 RESP_TLS=true npm start': 'test/e2e/readme.test.ts',
   'redis-cli -p 6380 --tls --cacert certs/cert.pem PING': 'test/e2e/readme.test.ts',
+  // As the test starts it.
+  "redis-server --port 6390 --save '' --daemonize yes": 'test/support/redis.ts',
+  'ENGINE=replicated REPLICATION_URL=redis://localhost:6390 PORT=8001 npm start':
+    'test/e2e/replicated-service.test.ts',
+  'ENGINE=replicated REPLICATION_URL=redis://localhost:6390 PORT=8002 npm start':
+    'test/e2e/replicated-service.test.ts',
   // This very run; on a clean checkout:
   'npm test': '.ci/run',
   // There is no container engine here.

@@ -341,6 +341,7 @@ const CODES_OF_CORE: Readonly<Record<string, readonly ErrorCode[]>> = {
   'GET /readyz': ['internal'],
   'GET /status': ['internal'],
   'GET /ring': ['internal'],
+  'POST /snapshot': ['internal', 'conflict'],
 };
 
 function codesOfCore({ name }: Described): readonly ErrorCode[] {
@@ -361,6 +362,7 @@ describe('with a core that fails', () => {
       executeBatch: (_principal, commands) => Promise.resolve(commands.map(failed)),
       locate: () => Promise.reject(broken()),
       placement: refuse,
+      snapshot: () => Promise.reject(broken()),
       status: refuse,
       ready: refuse,
     });
@@ -417,6 +419,7 @@ const NOT_TO_BE_HAD: Readonly<Record<string, Readonly<Record<string, readonly st
     '/readyz': ['400', '413'],
     '/status': ['400', '413'],
     '/ring': ['400', '413'],
+    '/snapshot': ['400', '413'],
     '/metrics': ['400', '413', '503'],
     '/openapi.json': ['413', '503'],
     '/docs': ['413', '503'],

@@ -6,7 +6,6 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import { createTestCoherence, STORED_BYTES_MAX } from '../support/ring';
-import type { CoherenceKind } from '../../src/coherence/coherence';
 import { openRing } from '../../src/engines/ring';
 import { systemClock } from '../../src/lib/clock';
 import { type HttpDoor, openHttpDoor } from '../support/http-door';
@@ -32,7 +31,10 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => Promise.all(shards.map((shard) => shard.stop())));
 
-async function openGateway(kind: CoherenceKind, encryptionConfigured: boolean): Promise<OpenGateway> {
+async function openGateway(
+  kind: 'tracking' | 'pubsub' | 'none',
+  encryptionConfigured: boolean,
+): Promise<OpenGateway> {
   const door: HttpDoor = await openHttpDoor({
     encryptionConfigured,
     // A hundred callers wait for each other's rounds, on a machine that does other things as well.
@@ -85,7 +87,7 @@ async function openGateway(kind: CoherenceKind, encryptionConfigured: boolean): 
   };
 }
 
-describe.each<[CoherenceKind, boolean]>([
+describe.each<['tracking' | 'pubsub' | 'none', boolean]>([
   ['tracking', false],
   ['tracking', true],
   ['pubsub', false],

@@ -9,6 +9,7 @@ export function aroundCache(cache: CacheService, changed: Partial<CacheService>)
     locate: (...given) => cache.locate(...given),
     placement: (...given) => cache.placement(...given),
     isNear: (...given) => cache.isNear(...given),
+    snapshot: (...given) => cache.snapshot(...given),
     status: (...given) => cache.status(...given),
     ready: () => cache.ready(),
     hasNear: cache.hasNear,

@@ -2,7 +2,8 @@
  * Gateways as the coherence tests need them: each is a core over a ring of real shards with connections of its own,
  * and hears of changes as `start.ts` lets it. Their links to a node can be broken one by one.
  */
-import { createCoherence, type CoherenceKind } from '../../src/coherence/coherence';
+import { createCoherence } from '../../src/coherence/coherence';
+import { KafkaCoherence } from '../../src/coherence/kafka';
 import { Cache } from '../../src/core/cache';
 import type { Command, Key, Reply, WriteCommand } from '../../src/core/command';
 import { Grants } from '../../src/core/grants';
@@ -18,15 +19,18 @@ import { read, remove, write } from './commands';
 import { eventually } from './eventually';
 import { stopAfterTests } from './leftovers';
 import { createRecordingLog, type RecordingLog } from './log';
+import type { TopicLink } from './announcement-topic';
 import type { RedisProcess } from './redis';
-import { STORED_BYTES_MAX } from './ring';
+import { coherenceConfigOf, STORED_BYTES_MAX, type TestCoherence } from './ring';
 import { startTcpProxy, type LinkFaults, type TcpProxy } from './tcp-proxy';
 
 const anyone = { id: 'id', name: 'name', grants: new Grants(['read', 'write', 'delete', 'admin'], []) };
 const DEADLINE_MS = 2000;
 
 export interface GatewayOptions {
-  readonly kind?: CoherenceKind;
+  readonly kind?: TestCoherence;
+  /** In place of a kind: changes are announced on a topic in this process. */
+  readonly link?: TopicLink | undefined;
   readonly readFrom?: ReadFrom;
   readonly nearTtlMs?: number;
   readonly cipher?: Cipher;
@@ -92,9 +96,10 @@ export async function openShardGateway(
 type SharedOptions = Pick<ShardOptions, 'storedBytesMax' | 'coherence' | 'clock' | 'log'>;
 
 async function composeGateway(
-  { kind = 'tracking', nearTtlMs = 300_000, cipher }: GatewayOptions,
+  { kind = 'tracking', link, nearTtlMs = 300_000, cipher }: GatewayOptions,
   openEngine: (shared: SharedOptions) => Promise<Engine>,
 ): Promise<TestGateway> {
+  const config = coherenceConfigOf(kind);
   const log = createRecordingLog();
   const announced: Key[] = [];
   const listener: { cache: Cache | undefined } = { cache: undefined };
@@ -102,7 +107,12 @@ async function composeGateway(
     listener.cache?.forget(key);
     announced.push(key);
   };
-  const coherence = createCoherence(kind, { clock, log, onAnnounced });
+  const deps = { clock, log, onAnnounced };
+  const coherence =
+    link === undefined
+      ? createCoherence(config, deps)
+      : new KafkaCoherence({ ...deps, openTopic: link.open });
+  await coherence.open();
   const engine = await openEngine({ storedBytesMax: STORED_BYTES_MAX, coherence, clock, log });
   const near = new NearCache({ entries: 1000, bytes: 1e6, ttlMs: nearTtlMs, clock });
   const cache = new Cache({
@@ -111,7 +121,7 @@ async function composeGateway(
     cipher,
     encryptByDefault: cipher !== undefined,
     defaultTtlMs: 0,
-    coherence: kind,
+    coherence: coherence.kind,
     clock,
   });
   listener.cache = cache;
@@ -135,7 +145,10 @@ async function composeGateway(
       }),
     opened: () =>
       eventually(() => engine.status().every(({ nodes }) => nodes.every((node) => node.announces !== false))),
-    close: stopAfterTests(() => engine.close()),
+    close: stopAfterTests(async () => {
+      await engine.close();
+      await coherence.close();
+    }),
   };
 }
 

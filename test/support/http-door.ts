@@ -14,6 +14,7 @@ import type { Engine, Log, Observer } from '../../src/core/ports';
 import { createApp, type HttpDeps } from '../../src/doors/http/app';
 import { openMemory } from '../../src/engines/memory';
 import { systemClock } from '../../src/lib/clock';
+import { createSnapshots } from '../../src/snapshot/snapshots';
 import { openMetrics } from '../../src/telemetry/metrics';
 import { makeFolder, removeFolder } from './child';
 import { createRecordingLog, type RecordingLog } from './log';
@@ -71,6 +72,8 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
   const encryptionConfigured = options.encryptionConfigured ?? false;
   const near = new NearCache({ entries: 1000, bytes: 16 * 1024 * 1024, ttlMs: 60_000, clock });
   const metrics = openMetrics({ clock, engine, near });
+  const snapshots = createSnapshots({ file: `${folder}/snapshot`, intervalMs: 300_000, clock, log });
+  if (engine.content !== undefined) snapshots.begin('entries', engine.content, () => engine.ready());
   const cache: CacheService = new Cache({
     engine,
     near,
@@ -78,6 +81,7 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     encryptByDefault: encryptionConfigured,
     defaultTtlMs: 0,
     coherence: 'none',
+    snapshots: engine.content && snapshots,
     clock,
   });
   const principals = new Map<string, Principal>();
@@ -129,6 +133,7 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     async close() {
       access.close();
       metrics.close();
+      await snapshots.close();
       await engine.close();
       await removeFolder(folder);
     },

@@ -2,6 +2,7 @@
  * One caller's way through the HTTPS door: a kept-alive connection to each gateway, and what an answer means for a
  * history. Whatever happens, an answer comes: by the caller's own patience at the latest.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, request } from 'node:https';
 import type { Answer, Op } from './history';
 
@@ -39,8 +40,28 @@ export class Door {
     this.#agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
   }
 
-  /** `POST /cache`. Never rejects. */
-  ask({ op, body, authorization, session }: Question): Promise<Heard> {
+  /** `POST /cache` with one command. Never rejects. */
+  async ask({ op, body, authorization, session }: Question): Promise<Heard> {
+    const came = await this.#post(body, authorization, session);
+    if ('lost' in came) return answerWithout(op, came.lost);
+    const renewed = came.headers['ringcache-session'];
+    return {
+      ...answerOf(op, came.status, parseReply(came.text), came.headers['cache-status']),
+      ...(typeof renewed === 'string' && { session: renewed }),
+    };
+  }
+
+  /** `POST /cache` with an array of commands; an answer for each. Never rejects. */
+  async askAll(ops: readonly Op[], body: string, authorization: string): Promise<readonly Heard[]> {
+    const came = await this.#post(body, authorization, undefined);
+    if ('lost' in came) return ops.map((op) => answerWithout(op, came.lost));
+    const replies = parseReply(came.text);
+    return ops.map((op, at) =>
+      answerOf(op, came.status, Array.isArray(replies) ? (replies as unknown[])[at] : replies, undefined),
+    );
+  }
+
+  #post(body: string, authorization: string, session: string | undefined): Promise<Came> {
     const { port } = this.#address;
     return new Promise((resolve) => {
       const outgoing = request(
@@ -59,19 +80,15 @@ export class Door {
           incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
           incoming.on('end', () => {
             const { statusCode = 0, headers } = incoming;
-            const renewed = headers['ringcache-session'];
-            settle({
-              ...answerOf(op, statusCode, Buffer.concat(chunks).toString(), headers['cache-status']),
-              ...(typeof renewed === 'string' && { session: renewed }),
-            });
+            settle({ status: statusCode, text: Buffer.concat(chunks).toString(), headers });
           });
           incoming.on('error', failed);
         },
       );
       const timer = setTimeout(() => outgoing.destroy(new Error('patience')), PATIENCE_MS);
-      function settle(heard: Heard): void {
+      function settle(came: Came): void {
         clearTimeout(timer);
-        resolve(heard);
+        resolve(came);
       }
       let isConnected = false;
       outgoing.on('socket', (socket) => {
@@ -80,8 +97,8 @@ export class Door {
       });
       function failed(error: NodeJS.ErrnoException): void {
         // Only a connection that never was is certain to have carried nothing.
-        if (!isConnected) settle({ outcome: 'failed', code: 'refused' });
-        else settle(unclear(op, error.message === 'patience' ? 'patience' : 'lost'));
+        if (!isConnected) settle({ lost: 'refused' });
+        else settle({ lost: error.message === 'patience' ? 'patience' : 'lost' });
       }
       outgoing.on('error', failed);
       outgoing.end(body);
@@ -93,6 +110,11 @@ export class Door {
   }
 }
 
+/** What came back, or why nothing did. */
+type Came =
+  | { readonly status: number; readonly text: string; readonly headers: IncomingHttpHeaders }
+  | { readonly lost: 'refused' | 'patience' | 'lost' };
+
 interface ReplyBody {
   readonly status?: string;
   readonly value?: unknown;
@@ -100,13 +122,22 @@ interface ReplyBody {
   readonly message?: string;
 }
 
-function answerOf(op: Op, status: number, text: string, cacheStatus: unknown): Answer {
-  let reply: ReplyBody;
+/** undefined: not JSON. */
+function parseReply(text: string): unknown {
   try {
-    reply = JSON.parse(text) as ReplyBody;
+    return JSON.parse(text);
   } catch {
-    return unclear(op, `not JSON, ${status}`);
+    return undefined;
   }
+}
+
+function answerWithout(op: Op, code: 'refused' | 'patience' | 'lost'): Answer {
+  return code === 'refused' ? { outcome: 'failed', code } : unclear(op, code);
+}
+
+function answerOf(op: Op, status: number, parsed: unknown, cacheStatus: unknown): Answer {
+  if (typeof parsed !== 'object' || parsed === null) return unclear(op, `not JSON, ${status}`);
+  const reply = parsed as ReplyBody;
   if (status === 200 && reply.status === 'NOT_FOUND') return { outcome: 'not_found' };
   if (status === 200 && reply.status === 'SUCCESS') {
     if (op !== 'READ') return { outcome: 'ok' };

@@ -28,6 +28,8 @@ const MARK_KINDS = [
   'failover-end',
   'refusing-begin',
   'refusing-end',
+  'killed',
+  'stopped',
 ] as const;
 
 /**
@@ -64,7 +66,10 @@ export interface Operation {
   readonly code?: string | undefined;
 }
 
-/** Something the rig did or saw. A fault's name finds its limit; a failover's name is its shard. */
+/**
+ * Something the rig did or saw. A fault's name finds its limit; a failover's name is its shard; who was killed or stopped
+ * is a gateway process, and the mark stands before the signal.
+ */
 export interface Mark {
   readonly kind: (typeof MARK_KINDS)[number];
   readonly name: string;
@@ -78,6 +83,8 @@ export interface FinalRead {
   readonly value?: string | undefined;
   /** When it was called. Absent: when everything that can expire had expired. */
   readonly atMs?: number | undefined;
+  /** Life that was left then, where that was asked. */
+  readonly remainingMs?: number | undefined;
 }
 
 /** One SET in the master's stream of commands. */
@@ -256,6 +263,7 @@ function parseFinalRead(fields: Fields): FinalRead {
     key: text(fields, 'key'),
     value: optionalText(fields, 'value'),
     atMs: optionalNumber(fields, 'atMs'),
+    remainingMs: optionalNumber(fields, 'remainingMs'),
   };
 }
 

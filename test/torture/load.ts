@@ -1,9 +1,6 @@
 /**
  * Steady load: callers with sessions and without, plain and `strong` READs, WRITEs with a short life or confirmed by a
  * replica, DELETEs, and somebody who writes straight to the masters. Every operation is recorded.
- *
- * Each caller does one thing after the other at its own pace. One that was held up does not catch up: the load would
- * otherwise come down on a service that has just recovered, and hide how long it took.
  */
 import type { Redis } from 'ioredis';
 import { createClient } from '../../src/redis/client';
@@ -11,6 +8,7 @@ import type { RedisProcess } from '../support/redis';
 import { Door } from './door';
 import type { GatewaySlot } from './gateways';
 import { type Call, FOREIGN, type Operation, type Recorder } from './history';
+import { repeat } from './pace';
 import { createZipf, type Random } from './random';
 import type { Topology } from './topology';
 
@@ -120,14 +118,17 @@ export class Load {
   start(): void {
     const { random, rate } = this.#options;
     const intervalMs = (1000 * CALLERS.length) / (rate * (1 - FOREIGN_SHARE));
+    const isOver = (): boolean => this.#stopped;
     for (const [n, role] of CALLERS.entries()) {
       const caller = this.#createCaller(n, role);
       const chance = random.stream(`caller ${n}`);
-      this.#work.push(this.#repeat(intervalMs, random.stream(`pace ${n}`), () => this.#act(caller, chance)));
+      this.#work.push(
+        repeat(intervalMs, random.stream(`pace ${n}`), isOver, () => this.#act(caller, chance)),
+      );
     }
     const foreign = random.stream('foreign');
     this.#work.push(
-      this.#repeat(1000 / (rate * FOREIGN_SHARE), random.stream('pace of the foreign'), () =>
+      repeat(1000 / (rate * FOREIGN_SHARE), random.stream('pace of the foreign'), isOver, () =>
         this.#actForeign(foreign),
       ),
     );
@@ -139,16 +140,6 @@ export class Load {
     await Promise.all(this.#work);
     for (const door of this.#doors) door.close();
     for (const client of this.#masters.values()) client.disconnect();
-  }
-
-  async #repeat(intervalMs: number, random: Random, act: () => Promise<void>): Promise<void> {
-    let dueMs = performance.now() + random.next() * intervalMs;
-    while (!this.#stopped) {
-      const waitMs = dueMs - performance.now();
-      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-      dueMs = Math.max(dueMs, performance.now()) + intervalMs * random.between(0.5, 1.5);
-      await act();
-    }
   }
 
   #createCaller(n: number, role: Role): Caller {

@@ -4,6 +4,7 @@ import { BUGS, caughtBy, faultOf, plant } from './bugs';
 import { checkHistory } from './checker';
 import { FAULTS } from './faults';
 import { type Fault, isMet, shardsOf } from './fault';
+import { tortureGroup } from './replicated/main';
 import { figureText, loadHistory, reportLines, saveHistory } from './report';
 import { checkOptionsOf, type Progress, runFault, type RunResult } from './run-fault';
 import { soak } from './soak';
@@ -12,6 +13,8 @@ const USAGE = `usage: npm run torture -- [--faults F6,F8] [--seconds N] [--seed 
        npm run torture -- --bugs [--only NAME,…]
        npm run torture -- --soak MINUTES [--seed N] [--rate N]
        npm run torture -- --list | --check FILE --faults NAME
+       npm run torture -- --replicated [--faults F17,F23] [--seconds N] [--seed N] [--rate N] [--keep]
+       npm run torture -- --replicated --bugs [--only NAME,…] | --list | --check FILE
 
   --faults   which; all of them unless given
   --seconds  of load for each (60)
@@ -21,6 +24,7 @@ const USAGE = `usage: npm run torture -- [--faults F6,F8] [--seconds N] [--seed 
   --bugs     plants bugs into copies of the built program, each of which must be caught
   --soak     all faults upon the same gateways, again and again; their memory must stay as it is
   --check    judges a saved history again, by the limits of the fault that --faults names
+  --replicated  upon three gateways that replicate each other, with faults and a checker of their own (300 a second)
 `;
 
 interface Words {
@@ -38,7 +42,14 @@ interface Words {
 }
 
 async function main(): Promise<number> {
-  const words = parseWords();
+  const values = parseValues();
+  if (values.replicated === true) {
+    const [names, only] = [values.faults?.split(','), values.only?.split(',')];
+    const run = numbersOf(values, values.bugs === true ? 20 : 30, 300);
+    const [list, keep, bugs] = [values.list === true, values.keep === true, values.bugs === true];
+    return tortureGroup({ ...run, names, only, list, keep, bugs, check: values.check });
+  }
+  const words = wordsOf(values);
   if (words.list) {
     for (const { name, title } of FAULTS.values()) console.log(`${name.padEnd(5)} ${title}`);
     return 0;
@@ -124,8 +135,8 @@ function show(progress: Progress | undefined): void {
   process.stdout.write(`\r\u001b[K${line}`);
 }
 
-function parseWords(): Words {
-  const { values } = parseArgs({
+function parseValues() {
+  return parseArgs({
     options: {
       ...{ faults: { type: 'string' }, seconds: { type: 'string' }, seed: { type: 'string' } },
       ...{
@@ -135,23 +146,35 @@ function parseWords(): Words {
         check: { type: 'string' },
       },
       ...{ bugs: { type: 'boolean' }, soak: { type: 'string' }, only: { type: 'string' } },
+      replicated: { type: 'boolean' },
     },
-  });
+  }).values;
+}
+
+type Values = ReturnType<typeof parseValues>;
+
+function wordsOf(values: Values): Words {
   const names = values.faults?.split(',') ?? [...FAULTS.keys()];
   const faults = names.map(
     (name) => FAULTS.get(name) ?? giveUp(`no fault is named ${name}; --list shows them`),
   );
   return {
     faults,
-    seconds: positive('--seconds', values.seconds, values.bugs ? 20 : 60),
-    seed: positive('--seed', values.seed, Date.now() % 1_000_000),
-    rate: positive('--rate', values.rate, 400),
+    ...numbersOf(values, values.bugs === true ? 20 : 60, 400),
     list: values.list === true,
     keep: values.keep === true,
     check: values.check,
     bugs: values.bugs === true,
     soak: values.soak === undefined ? undefined : positive('--soak', values.soak, 0),
     only: values.only?.split(','),
+  };
+}
+
+function numbersOf(values: Values, seconds: number, rate: number): Pick<Words, 'seconds' | 'seed' | 'rate'> {
+  return {
+    seconds: positive('--seconds', values.seconds, seconds),
+    seed: positive('--seed', values.seed, Date.now() % 1_000_000),
+    rate: positive('--rate', values.rate, rate),
   };
 }
 

@@ -5,7 +5,8 @@ import { isAnswered } from './check-timeline';
 import { answeredMs, type Operation, type Op, type Recorder } from './history';
 import type { Topology } from './topology';
 
-export class Rig<T extends Topology = Topology> {
+/** @typeParam T what stands below the gateways. */
+export class Rig<T = Topology> {
   readonly topology: T;
   readonly slots: readonly GatewaySlot[];
   readonly recorder: Recorder;

@@ -33,8 +33,8 @@ it('names its seeds, which have the password of all unless they carry their own'
 });
 
 it('works with tracking, its default, and with none', () => {
-  expect(parseEnv(CLUSTER).coherence).toBe('tracking');
-  expect(parseEnv({ ...CLUSTER, COHERENCE: 'none' }).coherence).toBe('none');
+  expect(parseEnv(CLUSTER).coherence).toEqual({ kind: 'tracking' });
+  expect(parseEnv({ ...CLUSTER, COHERENCE: 'none' }).coherence).toEqual({ kind: 'none' });
 });
 
 it.each<[Environment, RegExp]>([

@@ -56,7 +56,8 @@ describe('defaults', () => {
       clientsFile: 'clients.json',
       engine: { kind: 'memory' },
       near: { entries: 100000, bytes: 67108864, ttlMs: 300_000 },
-      coherence: 'tracking',
+      coherence: { kind: 'tracking' },
+      snapshot: undefined,
       encryption: { keys: [], byDefault: false },
       defaultTtlMs: 0,
       limits: { keyBytesMax: 1024, valueBytesMax: 8388608, batchMax: 1000, requestTimeoutMs: 2000 },
@@ -115,7 +116,10 @@ describe('a value that is set', () => {
     ['NEAR_ENTRIES', '0', (config) => config.near.entries, 0],
     ['NEAR_BYTES', '1000', (config) => config.near.bytes, 1000],
     ['NEAR_TTL_SECONDS', '1.5', (config) => config.near.ttlMs, 1500],
-    ['COHERENCE', 'none', (config) => config.coherence, 'none'],
+    ['COHERENCE', 'none', (config) => config.coherence, { kind: 'none' }],
+    ['SNAPSHOT_FILE', '/a/b', (config) => config.snapshot, { file: '/a/b', intervalMs: 300_000 }],
+    ['SNAPSHOT_INTERVAL_SECONDS', '1', (config) => config.snapshot, undefined],
+    ['KAFKA_TOPIC', 'other', (config) => config.coherence, { kind: 'tracking' }],
     ['MAX_CONNECTIONS', '7', (config) => config.http.maxConnections, 7],
     ['MAX_IN_FLIGHT', '8', (config) => config.http.maxInFlight, 8],
     ['RESP_PORT', '6380', (config) => config.resp, { port: 6380, tls: false }],
@@ -181,6 +185,9 @@ describe('a value that cannot be used', () => {
     ['BATCH_MAX', '0'],
     ['REQUEST_TIMEOUT_MS', '0'],
     ['LOG_LEVEL', 'loud'],
+    ['SNAPSHOT_INTERVAL_SECONDS', '0'],
+    ['REPLICATION_BUS', 'nats'],
+    ['COHERENCE', 'redis'],
   ])('%s=%s is a fault of that name', (name, text) => {
     const faults = faultsOf({ [name]: text });
     expect(faults).toHaveLength(1);
@@ -216,14 +223,6 @@ describe('the clients file', () => {
 
 describe('what this version does not support', () => {
   it.each([
-    ['KAFKA_BROKERS', 'h:1'],
-    ['KAFKA_TOPIC', 'ringcache'],
-    ['REPLICATION_BUS', 'redis'],
-    ['REPLICATION_URL', 'redis://h'],
-    ['SNAPSHOT_FILE', 'f'],
-    ['SNAPSHOT_INTERVAL_SECONDS', '300'],
-    ['ENGINE', 'replicated'],
-    ['COHERENCE', 'kafka'],
     ['WORKERS', 'auto'],
     ['WORKERS', '2'],
   ])('%s=%s is refused, not ignored', (name, text) => {

@@ -1,5 +1,5 @@
 import type { NearCacheStatus } from '../../src/core/near-cache';
-import type { NodeStatus, RequestLine, ShardStatus } from '../../src/core/ports';
+import type { NodeStatus, RequestLine, SavedSnapshot, ShardStatus } from '../../src/core/ports';
 import { type Metrics, openMetrics } from '../../src/telemetry/metrics';
 import { createFakeClock } from '../support/fake-clock';
 import { type Exposition, parseExposition } from '../support/prometheus-text';
@@ -135,6 +135,25 @@ it('nothing may be in a near cache that is off, whatever turned it off', async (
   near = { ...NEAR, enabled: false };
   const { value } = await exposed();
   expect([value('ringcache_near_entries_max'), value('ringcache_near_bytes_max')]).toEqual([0, 0]);
+});
+
+it('a snapshot has series once one was saved', async () => {
+  const saved: SavedSnapshot[] = [];
+  const own = openMetrics({
+    clock,
+    engine: { status: () => [] },
+    near: { status: () => near },
+    snapshots: { last: () => saved.at(-1) },
+  });
+  const names = ['ringcache_snapshot_timestamp_seconds', 'ringcache_snapshot_bytes'];
+  const seen = async () => {
+    const { series } = parseExposition(await own.exposition());
+    return names.flatMap((name) => series.filter((each) => each.name === name).map(({ value }) => value));
+  };
+  expect(await seen()).toEqual([]);
+  saved.push({ entries: 3, bytes: 4567, durationMs: 8, savedAtMs: 1_700_000_000_250 });
+  expect(await seen()).toEqual([1_700_000_000.25, 4567]);
+  own.close();
 });
 
 it('a node has series for what is known of it and no others', async () => {

@@ -210,3 +210,61 @@ it('an answer of the master that was asked for before the write does not place i
   expect(marks.covers(replica(130), K)).toBe(false);
   expect(marks.covers(replica(140), K)).toBe(true);
 });
+
+describe('what another gateway has written', () => {
+  it('is read where it has been applied, if its offset is of this history', () => {
+    const marks = marksOn(100);
+    marks.markAnnounced(K, 'a', 150, NOW);
+    expect(marks.covers(replica(149), K)).toBe(false);
+    expect(marks.covers(replica(150), K)).toBe(true);
+  });
+
+  it('in an order that is not that of the offsets is covered all the same', () => {
+    const marks = marksOn(100);
+    marks.mark('own' as Key, 160, NOW);
+    marks.markAnnounced(K, 'a', 150, NOW);
+    marks.settle([replica(155)]);
+    expect(marks.covers(replica(149), K) && marks.admits(replica(149))).toBe(false);
+    marks.settle([replica(160)]);
+    expect(marks.pending).toBe(false);
+    expect(marks.admits(replica(159))).toBe(false);
+  });
+
+  it.each(['b', undefined])(
+    'stays with the master where its history is %s, until that tells an offset',
+    (lineage) => {
+      const marks = marksOn(100);
+      marks.markAnnounced(K, lineage, 1, LATER);
+      expect(marks.covers(replica(1_000_000), K)).toBe(false);
+      marks.observeMaster(master(200), LATER);
+      expect(marks.covers(replica(1_000_000), K)).toBe(false);
+      marks.observeMaster(master(210), LATER + 1);
+      expect(marks.covers(replica(209), K)).toBe(false);
+      expect(marks.covers(replica(210), K)).toBe(true);
+    },
+  );
+
+  /**
+   * 1. the new master is asked, and answers 900  2. another gateway writes K there at 950, and announces it
+   * 3. the announcement is read here  4. the answer is
+   */
+  it('under a new history that is not known here yet is not forgotten when that is', () => {
+    const marks = marksOn(100);
+    marks.markAnnounced(K, 'b', 950, LATER);
+    marks.observeMaster(master(900, 'b'), LATER - 1);
+    expect(marks.covers(replica(920, 'b'), K)).toBe(false);
+    marks.observeMaster(master(960, 'b'), LATER + 1);
+    expect(marks.covers(replica(959, 'b'), K)).toBe(false);
+    expect(marks.covers(replica(960, 'b'), K)).toBe(true);
+  });
+
+  /** The new master had been asked before it was the master, so nobody knows when. */
+  it('under the old history is forgotten with that', () => {
+    const marks = marksOn(1000);
+    marks.mark('own' as Key, 1000, NOW);
+    marks.markAnnounced(K, 'a', 1000, NOW);
+    marks.observeMaster(master(10, 'b'), -Infinity);
+    expect(marks.pending).toBe(false);
+    expect(marks.covers(replica(20, 'b'), K)).toBe(true);
+  });
+});

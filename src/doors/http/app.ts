@@ -18,6 +18,7 @@ import { createLoginRoute } from './login/login-route';
 import { answerLive, createReadyRoute } from './ops/health-routes';
 import { createMetricsRoute } from './ops/metrics-route';
 import { createPlacementRoute, createRingRoute } from './ops/ring-route';
+import { createSnapshotRoute } from './ops/snapshot-route';
 import { createStatusRoute } from './ops/status-route';
 import type { RouteDeps } from './perform';
 import { hasQuery } from './query';
@@ -94,6 +95,7 @@ export function createApp(deps: HttpDeps): express.Express {
   addRoutes('/metrics', { GET: createMetricsRoute(deps.telemetry, access) });
   addRoutes('/ring', { GET: createPlacementRoute(cache, access) });
   addRoutes('/ring/:key', { GET: createRingRoute(deps) });
+  addRoutes('/snapshot', { POST: createSnapshotRoute(cache, access) });
   addDocsRoutes(addRoutes, deps.limits);
   const answerConsole = addConsoleRoutes(addRoutes);
   const answerLookup = createLookupRoute(deps);

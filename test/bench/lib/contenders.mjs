@@ -2,6 +2,7 @@
 // port; opening it fills it with the workload.
 import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { setPriority } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -69,31 +70,40 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
   };
 }
 
-/** Starts the built service with these settings and no others, and waits for `readyz`. */
-export async function startService(run, settings, core = run.cores.server) {
+/**
+ * Starts the built service with these settings and no others, and waits for `readyz`. `isPinned` false: any core will do;
+ * `niceness`: how much it leaves to others; `withinMs`: until when it must be ready.
+ */
+export async function startService(run, settings, { isPinned = true, niceness = 0, withinMs } = {}) {
   const { SETTINGS } = createRequire(import.meta.url)(path.join(ROOT, 'dist/config/settings.js'));
   // Empty means unset, and wins over what a `.env` of this checkout says.
   const unset = Object.fromEntries(Object.keys(SETTINGS).map((setting) => [setting, '']));
   const apiKey = randomBytes(24).toString('base64url');
   const port = await freePort();
-  const server = run.processes.start(core, process.execPath, [path.join(ROOT, 'dist/main.js')], {
-    PATH: process.env.PATH,
-    ...unset,
-    PORT: String(port),
-    TLS_CERT_FILE: run.certFile,
-    TLS_KEY_FILE: run.keyFile,
-    JWT_SECRET: randomBytes(32).toString('base64url'),
-    API_KEY: apiKey,
-    CLIENTS_FILE: path.join(run.processes.folder, 'clients.json'),
-    JWT_TTL_SECONDS: '86400',
-    LOG_LEVEL: 'info',
-    ...settings,
-  });
+  const server = run.processes.start(
+    isPinned ? run.cores.server : undefined,
+    process.execPath,
+    [path.join(ROOT, 'dist/main.js')],
+    {
+      PATH: process.env.PATH,
+      ...unset,
+      PORT: String(port),
+      TLS_CERT_FILE: run.certFile,
+      TLS_KEY_FILE: run.keyFile,
+      JWT_SECRET: randomBytes(32).toString('base64url'),
+      API_KEY: apiKey,
+      CLIENTS_FILE: path.join(run.processes.folder, 'clients.json'),
+      JWT_TTL_SECONDS: '86400',
+      LOG_LEVEL: 'info',
+      ...settings,
+    },
+  );
+  setPriority(server.pid, niceness);
   const endpoint = { port, ca: run.ca };
   await server.started(async () => {
     const [reply] = await ask(endpoint, [requestBytes('GET', '/readyz')]);
     return reply.status === 200;
-  });
+  }, withinMs);
   return { server, endpoint, apiKey };
 }
 

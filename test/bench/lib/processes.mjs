@@ -32,8 +32,8 @@ export function openProcesses() {
     return {
       pid: child.pid,
       /** Waits until `isReady` says so; it may throw meanwhile. */
-      async started(isReady) {
-        const deadlineMs = performance.now() + START_TIMEOUT_MS;
+      async started(isReady, withinMs = START_TIMEOUT_MS) {
+        const deadlineMs = performance.now() + withinMs;
         for (;;) {
           const ready = await isReady().catch(() => false);
           if (ready) return;

@@ -1,6 +1,7 @@
 // The rows of the benchmark: what is measured, against what, and what is to be reached.
 import { bareNode, missingCommands, ringcache, startService, webdisStack } from './contenders.mjs';
 import { startRedis } from './redis.mjs';
+import { measureJoin, measureVisibility, p99, replicated } from './replicated.mjs';
 import { redisItself, respDoor, twemproxy } from './resp-contenders.mjs';
 import { redisBenchmark } from './resp-load.mjs';
 import { compare, median, play } from './rounds.mjs';
@@ -8,6 +9,13 @@ import { BATCH } from './workload.mjs';
 
 const START_SECONDS = 1.0;
 const READS_PER_SECOND = 500_000;
+const ENTRIES = 1_000_000;
+const ENTRIES_QUICK = 50_000;
+const JOIN_SECONDS = 30;
+const JOIN_P99_RATIO = 2;
+const WRITES = 3000;
+const WRITES_QUICK = 300;
+const VISIBLE_MS = 10;
 
 /**
  * Each row's `measure(run, pace)` gives what `report.mjs` shows: `contenders`, and `goals`, each a figure with what
@@ -110,7 +118,66 @@ export const ROWS = {
       return joined(parts);
     },
   },
+  R1: {
+    title: 'POST /cache READ, the replicated engine against a ring',
+    async measure(run, pace) {
+      const players = [
+        replicated({}),
+        ringcache({ name: 'ring', replicas: 0 }),
+        replicated({ name: 'replicated, no near cache', near: false }),
+      ];
+      const contenders = await play(run, 'READ', players, pace);
+      return { contenders, goals: [ratio(contenders, 0, 1, 0.95), ratio(contenders, 2, 1, undefined)] };
+    },
+  },
+  R2: {
+    title: 'a fourth gateway joins three of the replicated engine',
+    async measure(run, { isQuick }) {
+      if (missingCommands(['redis-server']).length > 0)
+        return { contenders: [], goals: [{ label: 'join', skipped: 'not installed: redis-server' }] };
+      const entries = isQuick ? ENTRIES_QUICK : ENTRIES;
+      const { seconds, p99BeforeMs, p99MeanwhileMs } = await measureJoin(run, entries);
+      const label = `${entries.toLocaleString('en')} entries`;
+      const goals = [
+        atMost(`${label}: ready after`, seconds, 's', JOIN_SECONDS),
+        atMost(
+          `${label}: p99 of the others meanwhile / before`,
+          p99MeanwhileMs / p99BeforeMs,
+          '×',
+          JOIN_P99_RATIO,
+        ),
+        atMost(`${label}: p99 of the others before`, p99BeforeMs, 'ms', undefined),
+        atMost(`${label}: p99 of the others meanwhile`, p99MeanwhileMs, 'ms', undefined),
+      ];
+      return { contenders: [], goals };
+    },
+  },
+  R3: {
+    title:
+      'from the ack of a WRITE to the answer that shows it on two other gateways of the replicated engine',
+    async measure(run, { isQuick }) {
+      if (missingCommands(['redis-server']).length > 0)
+        return { contenders: [], goals: [{ label: 'visible', skipped: 'not installed: redis-server' }] };
+      const sinceAckMs = await measureVisibility(run, isQuick ? WRITES_QUICK : WRITES);
+      const goals = [
+        atMost('visible, p99', p99(sinceAckMs), 'ms', VISIBLE_MS),
+        atMost('visible, median', median(sinceAckMs), 'ms', undefined),
+      ];
+      return { contenders: [], goals };
+    },
+  },
 };
+
+function atMost(label, value, unit, goal) {
+  return {
+    label,
+    unit,
+    value,
+    goal,
+    lessIsBetter: true,
+    met: goal === undefined ? undefined : value <= goal,
+  };
+}
 
 /** The service against twemproxy, which the goal is for, and Redis itself, for orientation. */
 async function playResp(run, operation, pipeline, near, goal, pace) {
@@ -158,13 +225,12 @@ async function startTime(run, label, rounds, nodes) {
     const { server } = await startService(
       run,
       nodes === undefined ? { ENGINE: 'memory' } : { REDIS_NODES: nodes },
-      undefined,
+      { isPinned: false },
     );
     seconds.push((performance.now() - startedMs) / 1000);
     await server.stop();
   }
-  const value = median(seconds);
-  return { label, unit: 's', value, goal: START_SECONDS, lessIsBetter: true, met: value <= START_SECONDS };
+  return atMost(label, median(seconds), 's', START_SECONDS);
 }
 
 function labelled(label, { contenders, goals }) {

@@ -1,5 +1,5 @@
 /** What operators ask for, described. */
-import { failures, tokenFailures } from './failures';
+import { failures, failureWith, tokenFailures } from './failures';
 import { jsonAnswer, objectOf, type Operation, type Paths, type Schema } from './open-api';
 import { KEY, KEY_IN_PATH, needs, OPEN_TO_ALL } from './shared-parts';
 
@@ -85,6 +85,29 @@ export function describeOps(): Paths {
             }),
           ),
           ...tokenFailures('timeout'),
+        },
+      },
+    },
+    '/snapshot': {
+      post: {
+        operationId: 'saveSnapshot',
+        tags: ['Operations'],
+        summary: 'Save a snapshot now',
+        description:
+          'Answers when it is saved. One at a time: who asks while one is being saved gets the answer of that. When it fails, 503, the last one is still there.',
+        security: needs('admin'),
+        responses: {
+          '200': jsonAnswer(
+            'It is saved.',
+            objectOf({
+              status: { const: 'SUCCESS' },
+              entries: { ...COUNT, description: 'Entries in it, or keys where it is of a near cache.' },
+              bytes: { ...COUNT, description: 'Of the file.' },
+              seconds: { type: 'number', minimum: 0 },
+            }),
+          ),
+          ...tokenFailures(),
+          '409': { ...failureWith('conflict', {}), description: '`SNAPSHOT_FILE` is not set.' },
         },
       },
     },
