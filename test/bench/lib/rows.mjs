@@ -1,4 +1,8 @@
 // The rows of the benchmark: what is measured, against what, and what is to be reached.
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { bareNode, missingCommands, ringcache, startService, webdisStack } from './contenders.mjs';
 import { startRedis } from './redis.mjs';
 import { measureJoin, measureVisibility, p99, replicated } from './replicated.mjs';
@@ -16,6 +20,11 @@ const JOIN_P99_RATIO = 2;
 const WRITES = 3000;
 const WRITES_QUICK = 300;
 const VISIBLE_MS = 10;
+const SAVE_PAUSE_MS = 20;
+const SAVE_MEMORY_RATIO = 2;
+const SAVE_TIMEOUT_MS = 120_000;
+const SAVE_SNAPSHOT = fileURLToPath(new URL('save-snapshot.mjs', import.meta.url));
+const execFileAsync = promisify(execFile);
 
 /**
  * Each row's `measure(run, pace)` gives what `report.mjs` shows: `contenders`, and `goals`, each a figure with what
@@ -166,7 +175,36 @@ export const ROWS = {
       return { contenders: [], goals };
     },
   },
+  R4: {
+    title: 'a snapshot of the memory engine is saved: what others wait for it, and its memory',
+    async measure(run, { isQuick, rounds }) {
+      const entries = isQuick ? ENTRIES_QUICK : ENTRIES;
+      const label = `${entries.toLocaleString('en')} entries`;
+      const saved = [];
+      for (let round = 1; round <= rounds; round++) {
+        run.progress(`save ${round} of ${rounds}`);
+        saved.push(await saveSnapshot(run, entries));
+      }
+      const middle = (name) => median(saved.map((each) => each[name]));
+      const goals = [
+        atMost(`${label}: longest pause of the event loop`, middle('pauseMs'), 'ms', SAVE_PAUSE_MS),
+        atMost(`${label}: longest pause where nothing is saved`, middle('idlePauseMs'), 'ms', undefined),
+        atMost(`${label}: memory meanwhile / before`, middle('memoryRatio'), '×', SAVE_MEMORY_RATIO),
+        atMost(`${label}: saved in`, middle('seconds'), 's', undefined),
+      ];
+      return { contenders: [], goals };
+    },
+  },
 };
+
+/** In a process of its own, which does nothing else. */
+async function saveSnapshot({ processes }, entries) {
+  const file = path.join(processes.folder, 'snapshot');
+  const { stdout } = await execFileAsync(process.execPath, [SAVE_SNAPSHOT, String(entries), file], {
+    timeout: SAVE_TIMEOUT_MS,
+  });
+  return JSON.parse(stdout);
+}
 
 function atMost(label, value, unit, goal) {
   return {
