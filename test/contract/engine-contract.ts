@@ -340,8 +340,8 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
         expect(await store.scan()).toEqual([]);
       });
 
-      it('gives each of 5,000 keys at least once, while others are written and removed', async () => {
-        const keys = Array.from({ length: 5000 }, (_, n) => keyFromText(`scanned ${n}`));
+      it('gives each of 2,000 keys at least once, while others are written and removed', async () => {
+        const keys = Array.from({ length: 2000 }, (_, n) => keyFromText(`scanned ${n}`));
         // Not all in one turn: who has stood still for a second may refuse to change anything.
         for (let at = 0; at < keys.length; at += 500) {
           await Promise.all(keys.slice(at, at + 500).map((name) => store.write(name, 'value')));

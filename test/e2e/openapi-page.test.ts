@@ -1,5 +1,8 @@
 /** The lines that `/docs` shows, each pasted into a shell as it stands but for the port, against the built program. */
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import type { OpenApi } from '../../src/doors/http/docs/open-api';
 import { type Gateway, startGateway } from '../support/gateway';
@@ -22,11 +25,15 @@ const OTHER_THAN_200: Readonly<Record<string, readonly number[]>> = {
   lookUp: [404],
 };
 
+const folder = mkdtempSync(path.join(tmpdir(), 'ringcache-docs-'));
 let gateway: Gateway;
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway({ env: { SNAPSHOT_FILE: path.join(folder, 'snapshot') } });
 }, 30_000);
-afterAll(() => gateway.stop());
+afterAll(async () => {
+  await gateway.stop();
+  rmSync(folder, { recursive: true });
+});
 
 /** The shell lines of one operation, in their order. */
 function linesOf(page: string, operationId: string): string[] {
