@@ -34,7 +34,7 @@ import { GroupClock } from '../replication/group-clock';
 import { openLog } from '../replication/open-log';
 import { ReplicaStore } from '../replication/replica-store';
 import type { ReplicationBus } from '../replication/replication-log';
-import { HybridClock } from '../replication/version';
+import { HybridClock, versionBehind } from '../replication/version';
 import type { VersionedEntry } from '../replication/versioned-entry';
 import { replicaContent } from './replica-content';
 
@@ -156,10 +156,7 @@ export async function openReplicated(options: ReplicatedOptions): Promise<Engine
       }
       const { ttlMs } = options;
       if (ttlMs === 'keep' && entry !== undefined) {
-        const time = entry.time + 1;
-        // Or the next change of the key could get the same version.
-        versions.observe(time);
-        return commit({ key, bytes, time, origin: id, expiresAtMs: entry.expiresAtMs }, options);
+        return commit({ key, bytes, ...versionBehind(entry), expiresAtMs: entry.expiresAtMs }, options);
       }
       const isEndless = ttlMs === 'keep' || ttlMs === 0;
       const expiresAtMs = isEndless ? Infinity : groupNowMs() + ttlMs;

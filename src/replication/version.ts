@@ -28,12 +28,25 @@ export interface Version {
  */
 export const DRIFT_MS_MAX = 24 * 60 * 60 * 1000;
 
+const ORIGIN_DIGITS = 16;
+const FIRST_ORIGIN = '0'.repeat(ORIGIN_DIGITS);
+const LAST_ORIGIN = 'f'.repeat(ORIGIN_DIGITS);
+
 const FIRST_MS = Date.UTC(2020, 0, 1);
 const TICKS_PER_MS = 4096;
 
 /** Whether `a` wins over `b`: by time, then by origin. A total order; a version does not win over itself. */
 export function isLater(a: Version, b: Version): boolean {
   return a.time > b.time || (a.time === b.time && a.origin > b.origin);
+}
+
+/**
+ * The version right behind this one: it wins over it, and whatever else was made with the knowledge of this one wins over
+ * that, since its time is later. For the same value in another form.
+ */
+export function versionBehind({ time, origin }: Version): Version {
+  if (origin === LAST_ORIGIN) return { time: time + 1, origin: FIRST_ORIGIN };
+  return { time, origin: (BigInt(`0x${origin}`) + 1n).toString(16).padStart(ORIGIN_DIGITS, '0') };
 }
 
 /** The physical part: group time in whole milliseconds since 1970. */

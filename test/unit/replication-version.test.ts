@@ -7,6 +7,7 @@ import {
   msOf,
   timeOf,
   type Version,
+  versionBehind,
 } from '../../src/replication/version';
 
 const START_MS = Date.UTC(2030, 0, 1);
@@ -23,6 +24,23 @@ describe('the order of versions', () => {
       fc.property(version, version, (a: Version, b: Version) => {
         const isSame = a.time === b.time && a.origin === b.origin;
         expect([isLater(a, b), isLater(b, a)].filter(Boolean)).toHaveLength(isSame ? 0 : 1);
+      }),
+    );
+  });
+
+  it('what lies right behind a version wins over it, and loses against all that was made with the knowledge of it', () => {
+    const origins = fc.constantFrom(
+      '0000000000000000',
+      '00000000000000ff',
+      'fffffffffffffffe',
+      'ffffffffffffffff',
+    );
+    fc.assert(
+      fc.property(origins, fc.constantFrom('0000000000000001', 'ffffffffffffffff'), (origin, other) => {
+        const behind = versionBehind({ time: 7, origin });
+        expect(behind.origin).toMatch(/^[0-9a-f]{16}$/);
+        expect(isLater(behind, { time: 7, origin })).toBe(true);
+        expect(isLater({ time: 8, origin: other }, behind)).toBe(true);
       }),
     );
   });
