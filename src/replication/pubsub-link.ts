@@ -49,6 +49,7 @@ export class PubsubLink {
   #readBytes = 0;
   #takenBytes = 0;
   #movedMs = 0;
+  #wasAway = false;
   #isSubscribed = false;
   #isSubscribing = false;
   /** Bytes that the subscriber has read, and when that was last more than before. */
@@ -200,9 +201,15 @@ export class PubsubLink {
     this.#events.onSubscribed();
   }
 
+  /** A connection to the bus has ended, or could not be made. */
+  get wasAway(): boolean {
+    return this.#wasAway;
+  }
+
   #unsubscribed(): void {
     const was = this.#isSubscribed;
     this.#isSubscribed = false;
+    this.#wasAway = true;
     if (was && !this.#closed) this.#events.onUnsubscribed();
   }
 

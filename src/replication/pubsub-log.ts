@@ -204,7 +204,7 @@ class PubsubLog implements ReplicationLog {
   #subscribed(): void {
     this.#heartbeats.forget();
     this.#subscribedMs = this.#deps.clock.now();
-    this.#sync.subscribed();
+    this.#sync.subscribed(this.#link.wasAway);
     this.#greet();
     this.#reads.subscribed();
   }

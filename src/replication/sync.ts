@@ -22,6 +22,8 @@
  *   8. A gateway starts with a snapshot, and has in it what nobody else has. No message ever told of it, so it uses up a
  *      number for it, and the others pull when it is ready.
  *   9. A peer answers no more in the middle of a pull: it is not asked again for a while, and another one is.
+ *  10. The bus comes back, and a gateway that starts meanwhile is on it before the others are: it counts nobody. So it waits for them as
+ *      for those that are counted and silent.
  */
 import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
@@ -72,6 +74,8 @@ export class Sync {
   #isCaughtUp = false;
   /** Since when this gateway tries to become so. */
   #startedMs: number;
+  /** Until the present subscription: the others may be on their way back too, and are not counted yet. */
+  #wasBusAway = false;
   /** Of the present subscription; undefined: there is none. */
   #subscribedMs: number | undefined;
   /** Something of one's own has come back on it. */
@@ -111,12 +115,14 @@ export class Sync {
     );
   }
 
-  subscribed(): void {
+  subscribed(wasBusAway: boolean): void {
     this.#subscribedMs = this.#deps.clock.now();
     this.#others = undefined;
     this.#awaited = new Set(this.#deps.peers.all().map(({ id }) => id));
     this.#heard.clear();
-    if (!this.#isCaughtUp) this.#startedMs = this.#subscribedMs;
+    if (this.#isCaughtUp) return;
+    this.#startedMs = this.#subscribedMs;
+    this.#wasBusAway = wasBusAway;
   }
 
   unsubscribed(): void {
@@ -257,7 +263,8 @@ export class Sync {
         isPulled || (failures >= FAILURES_MAX && (isAnyPulled || !heartbeat.isCaughtUp)),
     );
     if (!isDone) return false;
-    if (this.#others !== undefined && present.length >= this.#others) return true;
+    const hasAll = this.#others !== undefined && present.length >= this.#others;
+    if (hasAll && !this.#wasBusAway) return true;
     // The bus counts somebody who does not speak: a gateway that stands still for a moment has what others may lack.
     const isMissing = this.#others !== undefined || present.length === 0;
     return nowMs - this.#startedMs > (isMissing ? SILENT_START_MS : SETTLE_MS);
