@@ -35,11 +35,6 @@ export class LeaseChain {
     this.#clock = clock;
   }
 
-  /** Whether near hits are legal now. */
-  get isOpen(): boolean {
-    return this.#clock.now() < this.#endsMs;
-  }
-
   /** Of one node. */
   createFeed(): Feed {
     const feed: ChainedFeed = new ChainedFeed({

@@ -52,6 +52,11 @@ export class NotAValue extends CacheError {
   }
 }
 
+/** The store answered, and not as a store does. */
+export function nonsense(cause?: Error): CacheError {
+  return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
+}
+
 /** Whatever was thrown, as a `CacheError`: unknown things become `internal`, with the original as the cause. */
 export function toCacheError(thrown: unknown): CacheError {
   if (thrown instanceof CacheError) return thrown;

@@ -15,6 +15,7 @@ import {
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { RecencyMap } from '../lib/recency-map';
+import { isMet } from './is-met';
 
 /** The one shard's name, and its one node's address. */
 const NAME = 'memory';
@@ -147,7 +148,7 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
       answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
         const entry = peek(key, nowMs);
-        if (!isMet(condition, entry)) return { done: false, session };
+        if (!isMet(condition, entry?.bytes)) return { done: false, session };
         if (ttlMs === 'keep') put(key, bytes, entry?.expiresAtMs ?? Infinity);
         else put(key, bytes, ttlMs === 0 ? Infinity : nowMs + ttlMs);
         return { done: true, session };
@@ -157,7 +158,7 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
       answer(deadlineMs, (nowMs): Change => {
         checkAck(ack);
         const entry = peek(key, nowMs);
-        return { done: entry !== undefined && isMet(condition, entry) && drop(key), session };
+        return { done: entry !== undefined && isMet(condition, entry.bytes) && drop(key), session };
       }),
 
     async *scan() {
@@ -209,12 +210,6 @@ export function openMemory(options: { readonly bytesMax: number; readonly clock:
       return Promise.resolve();
     },
   };
-}
-
-function isMet(condition: WriteOptions['condition'], entry: Entry | undefined): boolean {
-  if (condition === undefined) return true;
-  if (typeof condition === 'string') return (condition === 'XX') === (entry !== undefined);
-  return entry?.bytes.equals(condition.expected) === true;
 }
 
 function sizeOf(key: Key, bytes: Buffer): number {

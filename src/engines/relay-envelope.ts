@@ -7,7 +7,7 @@
  * so is the whole envelope where a single command is announced: the caller gets the reply that it would have got
  * without them.
  */
-import { CacheError } from '../core/errors';
+import { CacheError, nonsense } from '../core/errors';
 import type { Words } from '../core/ports';
 import { refusalOf } from '../redis/redis-errors';
 import type { AwaitedCommand, ReplyWaiter } from '../redis/relay-connection';
@@ -102,7 +102,7 @@ export class RelayEnvelope implements ReplyWaiter {
       const own = elements.slice(0, commands.length);
       entry.accept(Buffer.concat([Buffer.from(`*${own.length}\r\n`), ...own]));
     } else if (first === undefined) {
-      entry.fail(new CacheError('internal', 'The shard of this key gave an answer that makes no sense.'));
+      entry.fail(nonsense());
     } else entry.settle(first);
   }
 

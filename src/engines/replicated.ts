@@ -27,7 +27,6 @@ import {
   type Log,
   type NodeStatus,
   type ReadOptions,
-  type WriteOptions,
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { GroupClock } from '../replication/group-clock';
@@ -36,6 +35,7 @@ import { ReplicaStore } from '../replication/replica-store';
 import type { ReplicationBus } from '../replication/replication-log';
 import { HybridClock, versionBehind } from '../replication/version';
 import type { VersionedEntry } from '../replication/versioned-entry';
+import { isMet } from './is-met';
 import { replicaContent } from './replica-content';
 
 /** The one shard's name. */
@@ -150,7 +150,7 @@ export async function openReplicated(options: ReplicatedOptions): Promise<Engine
       checkOpen(options.deadlineMs);
       log.checkAck(options.ack);
       const entry = store.peek(key);
-      if (!isMet(options.condition, entry)) return { done: false, session: options.session };
+      if (!isMet(options.condition, entry?.bytes)) return { done: false, session: options.session };
       if (store.isFull) {
         throw new CacheError('out_of_memory', 'All memory for values is in use; nothing was written.');
       }
@@ -167,7 +167,7 @@ export async function openReplicated(options: ReplicatedOptions): Promise<Engine
       checkOpen(options.deadlineMs);
       log.checkAck(options.ack);
       const entry = store.peek(key);
-      if (entry === undefined || !isMet(options.condition, entry)) {
+      if (entry === undefined || !isMet(options.condition, entry.bytes)) {
         return { done: false, session: options.session };
       }
       return commit(
@@ -222,9 +222,3 @@ export async function openReplicated(options: ReplicatedOptions): Promise<Engine
 
 /** What is not known of gateways. */
 const aNode = { linkUp: undefined, lagBytes: undefined, inFlight: undefined, announces: undefined };
-
-function isMet(condition: WriteOptions['condition'], entry: VersionedEntry | undefined): boolean {
-  if (condition === undefined) return true;
-  if (typeof condition === 'string') return (condition === 'XX') === (entry !== undefined);
-  return entry?.bytes?.equals(condition.expected) === true;
-}

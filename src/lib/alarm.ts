@@ -22,9 +22,12 @@ export class Alarm {
   /** Rings once, at `atMs` (monotonic) or when it was set to before, and within some milliseconds. Infinity: no matter. */
   setBy(atMs: number): void {
     if (atMs === Infinity || atMs > this.#atMs - COARSE_MS) return;
-    clearTimeout(this.#timer);
     const nowMs = this.#clock.now();
-    this.#atMs = Math.max(atMs, nowMs + COARSE_MS);
+    // What is due already must not put off, each time it is asked for, the ringing that is about to come.
+    const ringsAtMs = Math.max(atMs, nowMs + COARSE_MS);
+    if (ringsAtMs > this.#atMs - COARSE_MS) return;
+    clearTimeout(this.#timer);
+    this.#atMs = ringsAtMs;
     this.#timer = setTimeout(() => {
       this.#atMs = Infinity;
       setImmediate(this.#ring);

@@ -3,10 +3,9 @@
  */
 import type { Redis } from 'ioredis';
 import type { Key } from '../core/command';
-import { CacheError } from '../core/errors';
+import { CacheError, nonsense } from '../core/errors';
 import { keyArgument } from '../core/key';
 import type { Expected, WriteOptions } from '../core/ports';
-import { nonsense } from './redis-errors';
 import { parseReplication, type Replication } from './replication';
 
 /**

@@ -1,5 +1,5 @@
 /** What Redis and ioredis say went wrong, in the words of the house. */
-import { CacheError, NotAValue } from '../core/errors';
+import { CacheError, NotAValue, nonsense } from '../core/errors';
 
 /** A command that was certainly not carried out: it never left this process, or the node refused it as a whole. */
 export class NotDone extends CacheError {}
@@ -82,11 +82,6 @@ export function translateRedisError(thrown: unknown): CacheError {
   const refusal = refusalIn(reply, cause);
   if (refusal !== undefined) return refusal;
   return nonsense(cause);
-}
-
-/** It answered, and not as Redis does. */
-export function nonsense(cause?: Error): CacheError {
-  return new CacheError('internal', 'The shard of this key gave an answer that makes no sense.', { cause });
 }
 
 /**

@@ -226,7 +226,7 @@ export class RedisNode {
   }
 
   async #await<T>(answer: Promise<T>, deadlineMs: number, silenceMs: number): Promise<T> {
-    const askedAtMs = this.#clock.now();
+    let heardAtMs = this.#clock.now();
     let heardBytes = this.#heardBytes();
     this.#inFlight += 1;
     try {
@@ -240,9 +240,11 @@ export class RedisNode {
           const heard = this.#heardBytes();
           const isSilent = heard === heardBytes;
           // A large value on its way, this one or one before it in line, is no silence.
-          if (isSilent && nowMs - askedAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
+          // What is left until the deadline may be less than a moment: nothing in that is no silence either.
+          if (isSilent && nowMs - heardAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
           if (isSilent || nowMs >= deadlineMs) throw thrown;
           heardBytes = heard;
+          heardAtMs = nowMs;
         }
       }
     } finally {

@@ -62,6 +62,8 @@ beforeEach(async () => {
 });
 afterEach(() => {
   node.beSane();
+  // Whatever a test that failed had begun on them.
+  node.killConnections();
   for (const each of [client, other]) each.close();
 });
 

@@ -35,11 +35,11 @@ export interface Progress {
   readonly isBroken: boolean;
 }
 
-export interface RunResult {
+export interface RunResult<Judged = Report> {
   readonly fault: Pick<Fault, 'name' | 'title'>;
   readonly seed: number;
   readonly history: History;
-  readonly report: Report;
+  readonly report: Judged;
   readonly figures: readonly Figure[];
   /** What ended the run early, or was logged as a fault that nobody foresaw. */
   readonly failures: readonly string[];

@@ -266,8 +266,6 @@ describe('the leases of a chain', () => {
     expect(feed.lease?.endsMs).toBe(sentMs + 1200);
     chain.extend(sentMs);
     expect(feed.lease?.endsMs).toBe(sentMs + 1200);
-    clock.advance(970);
-    expect(chain.isOpen).toBe(false);
   });
 
   it('begin when the first record has come back, not before', () => {

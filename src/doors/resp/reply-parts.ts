@@ -1,5 +1,5 @@
 /** Replies of the store, taken apart and put together again, where those of several shards become one. */
-import { CacheError } from '../../core/errors';
+import { nonsense } from '../../core/errors';
 import { replyEnd } from '../../lib/whole-reply';
 import { encodeArrayHeader } from './encoder';
 
@@ -43,9 +43,7 @@ export function bytesOf(reply: Buffer): Buffer {
 /** @throws CacheError `internal` when it is none: a sum would hide that */
 export function integerOf(reply: Buffer): number {
   const integer = reply[0] === COLON ? Number(reply.toString('latin1', 1, reply.length - 2)) : NaN;
-  if (Number.isNaN(integer)) {
-    throw new CacheError('internal', 'The shard of this key gave an answer that makes no sense.');
-  }
+  if (Number.isNaN(integer)) throw nonsense();
   return integer;
 }
 

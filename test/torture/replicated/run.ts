@@ -5,6 +5,7 @@ import { type Figure, isMet, worstFigures } from '../fault';
 import { answeredMs, type FinalRead, type History, type Operation, Recorder } from '../history';
 import { Random } from '../random';
 import { latenciesMs } from '../rig';
+import type { RunResult } from '../run-fault';
 import { percentile } from '../check-verdict';
 import { checkGroup, type GroupReport } from './check';
 import type { GroupFault } from './fault';
@@ -24,18 +25,7 @@ export interface GroupRunOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-export interface GroupResult {
-  readonly fault: Pick<GroupFault, 'name' | 'title'>;
-  readonly seed: number;
-  readonly history: History;
-  readonly report: GroupReport;
-  readonly figures: readonly Figure[];
-  /** What ended the run early, or was logged as a fault that nobody foresaw. */
-  readonly failures: readonly string[];
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly ok: boolean;
-}
+export type GroupResult = RunResult<GroupReport>;
 
 const WARM_UP_MS = 1000;
 /** Written before the load, so that a snapshot has a size, and a digest something to find. */
