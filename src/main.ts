@@ -1,33 +1,49 @@
 /**
  * The process: environment in, exit code out. The only file that says `process`.
  *
- *     node dist/main.js                  serve
+ *     node dist/main.js                  serve; with several WORKERS, as the supervisor of processes that do
  *     node dist/main.js client …         manage the clients file
  *     node dist/main.js rewrap           encrypt all stored values again under the first key
  *
  * Exit codes: 0 done; 1 failed; 2 the settings or the words of the command are wrong, nothing was opened.
  */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { runClientCommand } from './auth/client-command';
 import type { Config } from './config/config';
 import { ConfigFaults, mergeEnvFile, parseClientsFilePath, parseEnv, type Environment } from './config/env';
 import { rewrap } from './rewrap';
+import { systemClock } from './lib/clock';
 import { start } from './start';
-import { openLog } from './telemetry/log';
+import { type ClosableLog, openLog } from './telemetry/log';
+import { processMetrics, processSamples } from './telemetry/process-metrics';
+import { forkWorker, workerChannel } from './workers/cluster';
+import type { Ports } from './workers/messages';
+import { Supervisor } from './workers/supervisor';
+import { WorkerLink } from './workers/worker-link';
 
 /** The folder of package.json. */
 const ROOT = path.join(__dirname, '..');
 const STANDARD_OUTPUT = 1;
+/** More than a worker allows itself to stop, and less than those who start the service allow it. */
+const STOP_MS = 19_000;
+/** … with a last snapshot. */
+const SAVING_STOP_MS = 29_000;
 
 async function main(words: readonly string[]): Promise<number> {
   // Relative paths in the settings are meant from here, wherever the process was started.
   process.chdir(ROOT);
+  const channel = workerChannel();
+  if (channel !== undefined) return work(new WorkerLink(channel));
   const [verb, ...rest] = words;
   const environment = readEnvironment();
   switch (verb) {
-    case undefined:
-      return serve(parseEnv(environment));
+    case undefined: {
+      const config = parseEnv(environment);
+      const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
+      return workers === 1 ? serve(config) : supervise(config, environment, workers);
+    }
     case 'client':
       return runClientCommand(rest, {
         clientsFile: parseClientsFilePath(environment),
@@ -55,7 +71,79 @@ function readEnvironment(): Environment {
 }
 
 async function serve(config: Config): Promise<number> {
-  const log = openLog(config.logLevel, STANDARD_OUTPUT);
+  const log = openProcessLog(config);
+  const stop = stopSignal();
+  const service = await start(config, log);
+  tellParent(service);
+  await aborted(stop);
+  log.info({}, 'stopping');
+  await service.stop();
+  log.info({}, 'stopped');
+  return 0;
+}
+
+/** Has `count` processes serve. */
+async function supervise(config: Config, environment: Environment, count: number): Promise<number> {
+  const log = openProcessLog(config);
+  const stop = stopSignal(() => {
+    supervisor.kill();
+  });
+  stop.addEventListener('abort', () => {
+    log.info({}, 'stopping');
+  });
+  // It counts from the first call on.
+  processMetrics();
+  const supervisor = new Supervisor({
+    count,
+    environment,
+    fork: forkWorker,
+    stopMs: config.snapshot === undefined ? STOP_MS : SAVING_STOP_MS,
+    ownMetrics: processSamples,
+    clock: systemClock,
+    log,
+  });
+  await supervisor.run(stop, (ports) => {
+    log.info({ workers: count }, 'all workers serve');
+    tellParent(ports);
+  });
+  log.info({}, 'stopped');
+  return 0;
+}
+
+/** As one of several processes that share the ports. A signal of its own, or the end of its supervisor, stops it in order. */
+async function work(link: WorkerLink): Promise<number> {
+  const stop = AbortSignal.any([stopSignal(), link.stop]);
+  const { number, environment, ports } = await link.begun();
+  const settings = parseEnv(environment);
+  const config = ports === undefined ? settings : withPorts(settings, ports);
+  const log = openProcessLog(config, number);
+  try {
+    const service = await start(config, log, link.fellows(number));
+    await link.serving({ port: service.port, respPort: service.respPort, grpcPort: service.grpcPort });
+    await aborted(stop);
+    log.info({}, 'stopping');
+    await service.stop();
+    log.info({}, 'stopped');
+    return 0;
+  } catch (error) {
+    await link.failed(sentenceOf(error));
+    return 1;
+  } finally {
+    link.close();
+  }
+}
+
+function withPorts(config: Config, { port, respPort, grpcPort }: Ports): Config {
+  return {
+    ...config,
+    http: { ...config.http, port },
+    resp: config.resp && { ...config.resp, port: respPort ?? config.resp.port },
+    grpc: config.grpc && { ...config.grpc, port: grpcPort ?? config.grpc.port },
+  };
+}
+
+function openProcessLog(config: Config, worker?: number): ClosableLog {
+  const log = openLog(config.logLevel, STANDARD_OUTPUT, worker);
   // Whatever ends the process, the last lines are written; a fault that nobody caught is one of them.
   process.on('exit', () => {
     log.close();
@@ -65,32 +153,39 @@ async function serve(config: Config): Promise<number> {
     log.error({ stack: error.stack }, 'a fault that nobody caught ends the process');
     process.exit(1);
   });
-  const stop = stopSignal();
-  const service = await start(config, log);
-  if (process.send !== undefined) {
-    // Started by a program that wants to know when, and on which ports: `npm start`.
-    const { port, respPort, grpcPort } = service;
-    process.send({ port, respPort, grpcPort });
-    process.disconnect();
-  }
-  await new Promise<void>((resolve) => {
-    stop.addEventListener('abort', () => {
-      resolve();
-    });
-    if (stop.aborted) resolve();
-  });
-  log.info({}, 'stopping');
-  await service.stop();
-  log.info({}, 'stopped');
-  return 0;
+  return log;
 }
 
-/** Aborts at the first SIGTERM or SIGINT; the second one of a kind ends the process as the system does. */
-function stopSignal(): AbortSignal {
+/** Started by a program that wants to know when it serves, and on which ports: `npm start`. */
+function tellParent({ port, respPort, grpcPort }: Ports): void {
+  if (process.send === undefined) return;
+  process.send({ port, respPort, grpcPort });
+  process.disconnect();
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve();
+    });
+    if (signal.aborted) resolve();
+  });
+}
+
+/**
+ * Aborts at the first SIGTERM or SIGINT; the second one of a kind ends the process as the system does, and `others`
+ * are told first.
+ */
+function stopSignal(others?: () => void): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       controller.abort();
+      if (others === undefined) return;
+      process.once(signal, () => {
+        others();
+        process.kill(process.pid, signal);
+      });
     });
   }
   return controller.signal;

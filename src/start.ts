@@ -23,6 +23,7 @@ import { systemClock } from './lib/clock';
 import { type Closable, Closers, closeTogether } from './lib/closers';
 import { createSnapshots } from './snapshot/snapshots';
 import { openMetrics } from './telemetry/metrics';
+import type { Fellows } from './workers/worker-link';
 
 export interface Service {
   readonly host: string;
@@ -35,8 +36,11 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** Opens everything that the settings name. What was opened before a failure is closed again. */
-export async function start(config: Config, log: Log): Promise<Service> {
+/**
+ * Opens everything that the settings name. What was opened before a failure is closed again. `fellows`: the workers
+ * that share the ports with this one; undefined: it is alone.
+ */
+export async function start(config: Config, log: Log, fellows?: Fellows): Promise<Service> {
   const clock = systemClock;
   const closers = new Closers();
   try {
@@ -46,12 +50,15 @@ export async function start(config: Config, log: Log): Promise<Service> {
     const coherence = closers.add(createCoherence(config.coherence, { clock, log, onAnnounced: onChanged }));
     await coherence.open();
     const snapshots = config.snapshot && createSnapshots({ ...config.snapshot, clock, log });
+    // Two that save to one file would undo each other's.
+    const isSaver = fellows === undefined || fellows.number === 1;
     const engine = closers.add(
       await openEngine(config.engine, {
         valueBytesMax: config.limits.valueBytesMax,
         coherence,
         onChanged,
-        load: snapshots && ((content) => snapshots.load(content)),
+        // The others have it from the first one.
+        load: isSaver ? snapshots && ((content) => snapshots.load(content)) : undefined,
         clock,
         log,
       }),
@@ -66,10 +73,18 @@ export async function start(config: Config, log: Log): Promise<Service> {
       encryptByDefault: config.encryption.byDefault,
       defaultTtlMs: config.defaultTtlMs,
       coherence: config.coherence.kind,
-      snapshots,
+      snapshots: snapshots && (isSaver ? snapshots : { save: () => fellows.saveSnapshot() }),
       clock,
     });
     announced.to = cache;
+    fellows?.answer({
+      metrics: () => metrics.samples(),
+      report: () => ({ status: cache.state(), figures: metrics.figures() }),
+      snapshot: () => {
+        if (snapshots === undefined) throw new Error('the first worker has what all have');
+        return snapshots.save();
+      },
+    });
     // It closes behind the doors and before the engine, so that the last snapshot has all that was acked.
     if (snapshots !== undefined) closers.add(snapshots);
     const nearKeys = engine.content === undefined ? await snapshots?.loadKeys(config.near.entries) : [];
@@ -84,6 +99,7 @@ export async function start(config: Config, log: Log): Promise<Service> {
         tokens: config.tokens,
         apiKey: config.apiKey,
         clientsFile: config.clientsFile,
+        shared: fellows?.throttle,
         clock,
         log,
       }),
@@ -93,21 +109,24 @@ export async function start(config: Config, log: Log): Promise<Service> {
     const doors: Closable[] = [];
     closers.add({ close: () => closeTogether(doors) });
     const sessionTokens = createSessionTokens(config.tokens);
+    const sharesPort = fellows !== undefined;
     const shared = { cache, access, limits: { ...config.limits, depthMax: DEPTH_MAX }, clock, log };
 
     // The application asks the listener, which opens after it.
     const door: { listener: Listener | undefined } = { listener: undefined };
-    const app = createApp({
+    const { app, fast } = createApp({
       ...shared,
       sessionTokens,
       observer: metrics.observerFor('http'),
-      telemetry: metrics,
+      telemetry: fellows === undefined ? metrics : { ...metrics, exposition: () => fellows.metrics() },
+      workers: fellows,
       encryptionConfigured: cipher !== undefined,
       maxInFlight: config.http.maxInFlight,
       isDraining: () => door.listener?.draining === true,
       corsOrigins: config.http.corsOrigins,
+      hasFastPath: config.fastPath,
     });
-    door.listener = await openListener({ ...config.http, app, clock, log });
+    door.listener = await openListener({ ...config.http, sharesPort, app, fast, clock, log });
     doors.push(door.listener);
 
     const { host, port } = door.listener;
@@ -118,9 +137,11 @@ export async function start(config: Config, log: Log): Promise<Service> {
         port: config.resp.port,
         tls: config.resp.tls ? config.http : undefined,
         maxConnections: config.http.maxConnections,
+        sharesPort,
         maxInFlight: config.http.maxInFlight,
         ...shared,
         observer: metrics.observerFor('resp'),
+        hasShortWay: config.fastPath,
         createSession,
       }));
     if (resp !== undefined) doors.push(resp);
@@ -132,6 +153,7 @@ export async function start(config: Config, log: Log): Promise<Service> {
       (await openGrpcDoor({
         ...config.http,
         ...shared,
+        sharesPort,
         port: config.grpc.port,
         sessionTokens,
         observer: metrics.observerFor('grpc'),
@@ -140,8 +162,9 @@ export async function start(config: Config, log: Log): Promise<Service> {
     if (grpc !== undefined) doors.push(grpc);
     const warmUp = closers.add(openWarmUp({ cache, keys: nearKeys ?? [], clock, log }));
     // Not before: a start that fails must not put what it has so far in place of the last snapshot.
-    if (engine.content !== undefined) snapshots?.begin('entries', engine.content, () => engine.ready());
-    else snapshots?.begin('keys', savedKeys(near, clock), () => warmUp.isComplete);
+    const saver = isSaver ? snapshots : undefined;
+    if (engine.content !== undefined) saver?.begin('entries', engine.content, () => engine.ready());
+    else saver?.begin('keys', savedKeys(near, clock), () => warmUp.isComplete);
     const [respPort, grpcPort] = [resp?.port, grpc?.port];
     log.info({ host, port, resp_port: respPort, grpc_port: grpcPort, engine: engine.kind }, 'listening');
     return { host, port, respPort, grpcPort, stop: () => closers.closeAll() };

@@ -9,7 +9,7 @@ import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { parseApiKey, type ApiKey } from './api-key';
 import { openClients, type Client, type Clients } from './clients';
-import { causeOfRefusal, LoginThrottle } from './login-throttle';
+import { causeOfRefusal, LoginThrottle, type SharedThrottle } from './login-throttle';
 import { API_KEY_CHARS_MAX, SettingClient } from './setting-client';
 import { TOKEN_CHARS_MAX, tokenRefusal, Tokens, type TokenOptions } from './tokens';
 
@@ -21,6 +21,8 @@ export interface AccessOptions {
   /** One client with all rights; undefined: there is none. */
   readonly apiKey: string | undefined;
   readonly clientsFile: string;
+  /** The other workers, which hear of failed logins; undefined: there are none. */
+  readonly shared?: SharedThrottle | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -89,6 +91,8 @@ class GuardedAccess implements Access {
   readonly #throttle: LoginThrottle;
   /** Good tokens only: the bad ones are endless. */
   readonly #remembered = new LRUCache<string, Verified>({ max: REMEMBERED_MAX });
+  /** The one that was asked for last: callers come with one token, or with one after the other. */
+  #latest: { readonly token: string; readonly verified: Verified } | undefined;
   /** Stands in for the hash of a client that does not exist, so that an unknown id costs the same work. */
   readonly #nobodysHash = randomBytes(32);
 
@@ -99,7 +103,7 @@ class GuardedAccess implements Access {
     this.#ttlSeconds = options.tokens.ttlSeconds;
     this.#settingClient =
       options.apiKey === undefined ? undefined : new SettingClient(options.apiKey, options.tokens);
-    this.#throttle = new LoginThrottle(options.clock);
+    this.#throttle = new LoginThrottle(options.clock, options.shared);
   }
 
   login(apiKey: string, address: string): Login {
@@ -128,19 +132,23 @@ class GuardedAccess implements Access {
   }
 
   verify(token: string): Principal {
+    if (token === this.#latest?.token && this.#isGood(this.#latest.verified)) {
+      return this.#latest.verified.principal;
+    }
     // Before the look-up, which hashes the whole token.
     if (token.length > TOKEN_CHARS_MAX) throw tokenRefusal('length');
-    const remembered = this.#remembered.get(token);
-    if (
-      remembered?.generation === this.#clients.generation &&
-      this.#clock.wallMs() < remembered.refusedAtMs
-    ) {
-      return remembered.principal;
+    let verified = this.#remembered.get(token);
+    if (verified === undefined || !this.#isGood(verified)) {
+      this.#remembered.delete(token);
+      verified = this.#verifyAnew(token);
+      this.#remembered.set(token, verified);
     }
-    this.#remembered.delete(token);
-    const verified = this.#verifyAnew(token);
-    this.#remembered.set(token, verified);
+    this.#latest = { token, verified };
     return verified.principal;
+  }
+
+  #isGood({ generation, refusedAtMs }: Verified): boolean {
+    return generation === this.#clients.generation && this.#clock.wallMs() < refusedAtMs;
   }
 
   close(): void {

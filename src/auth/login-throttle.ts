@@ -6,6 +6,14 @@
  * nothing to protect, and whoever shares an address with it, or knows its id, which is no secret, could lock it out
  * by failing. What can be guessed is API_KEY, since people choose it: to that, as to every wrong key, an address that
  * has to wait is closed. A key that names no client id (API_KEY is one) counts for the address only.
+ *
+ * Workers that share the ports tell each other of failures (`SharedThrottle`), which takes a moment:
+ *
+ *   1. a guesser, whose wait is over, asks n workers at the same instant,
+ *   2. each of them compares his guess before it hears from the others: n guesses for one wait.
+ *
+ * So waits end at one worker after the other, `HEARD_MS` apart, and among the failures that are free each costs
+ * `HEARD_MS`: with n workers n − 1 guesses more are free, once, and not one more for each wait.
  */
 import { LRUCache } from 'lru-cache';
 import { CacheError } from '../core/errors';
@@ -16,14 +24,37 @@ const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;
 const FORGOTTEN_AFTER_MS = 15 * 60_000;
 const BUCKETS_MAX = 5000;
+/** Until the others have heard of a failure. */
+const HEARD_MS = 100;
+
+/** What workers tell each other. No secret is in it. */
+export type ThrottleNews =
+  | { readonly kind: 'failure'; readonly network: string; readonly clientId: string | undefined }
+  | { readonly kind: 'forgiven'; readonly network: string };
+
+/** The workers that share the ports, as one of them sees them. */
+export interface SharedThrottle {
+  /** Of this worker, from 1. */
+  readonly number: number;
+  /** Tells all others. */
+  tell(news: ThrottleNews): void;
+  /** Who hears what the others tell. */
+  listen(listener: (news: ThrottleNews) => void): void;
+}
 
 export class LoginThrottle {
   readonly #addresses: FailureBuckets;
   readonly #clients: FailureBuckets;
+  readonly #shared: SharedThrottle | undefined;
 
-  constructor(clock: Clock) {
-    this.#addresses = new FailureBuckets(clock);
+  constructor(clock: Clock, shared?: SharedThrottle) {
+    this.#addresses = new FailureBuckets(
+      clock,
+      shared && { free: HEARD_MS, waiting: HEARD_MS * (shared.number - 1) },
+    );
     this.#clients = new FailureBuckets(clock);
+    this.#shared = shared;
+    shared?.listen((news) => this.#hear(news));
   }
 
   /**
@@ -39,7 +70,9 @@ export class LoginThrottle {
    * @throws CacheError `throttled` when the client id has to wait already; that failure does not prolong its wait.
    */
   recordFailure(address: string, clientId: string | undefined): void {
-    this.#addresses.add(networkOf(address));
+    const network = networkOf(address);
+    this.#shared?.tell({ kind: 'failure', network, clientId });
+    this.#addresses.add(network);
     if (clientId === undefined) return;
     checkWait(this.#clients.waitMs(clientId), causeOfRefusal('client has to wait', clientId));
     this.#clients.add(clientId);
@@ -55,7 +88,19 @@ export class LoginThrottle {
    * The holder of API_KEY has nothing left to guess. A stranger at his address gains five guesses a login of his.
    */
   forgive(address: string): void {
-    this.#addresses.clear(networkOf(address));
+    const network = networkOf(address);
+    if (this.#addresses.clear(network)) this.#shared?.tell({ kind: 'forgiven', network });
+  }
+
+  #hear(news: ThrottleNews): void {
+    if (news.kind === 'forgiven') {
+      this.#addresses.clear(news.network);
+      return;
+    }
+    this.#addresses.add(news.network);
+    const { clientId } = news;
+    // As where it happened: a failure while the client id has to wait does not prolong its wait.
+    if (clientId !== undefined && this.#clients.waitMs(clientId) <= 0) this.#clients.add(clientId);
   }
 }
 
@@ -78,17 +123,24 @@ class FailureBuckets {
   readonly #free = new LRUCache<string, Bucket>({ max: BUCKETS_MAX });
   readonly #waiting = new LRUCache<string, Bucket>({ max: BUCKETS_MAX });
   readonly #clock: Clock;
+  readonly #heardMs: { readonly free: number; readonly waiting: number };
 
-  constructor(clock: Clock) {
+  /** `heardMs`: what waits are longer by, so that others hear of a failure. */
+  constructor(clock: Clock, heardMs = { free: 0, waiting: 0 }) {
     this.#clock = clock;
+    this.#heardMs = heardMs;
   }
 
   waitMs(name: string): number {
-    const bucket = this.#waiting.peek(name);
+    const bucket = this.#waiting.peek(name) ?? this.#free.peek(name);
     if (bucket === undefined) return 0;
-    const doublings = bucket.failures - FREE_FAILURES - 1;
-    const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** doublings);
-    return Math.max(0, bucket.lastFailureAtMs + waitMs - this.#clock.now());
+    return Math.max(0, bucket.lastFailureAtMs + this.#waitAfter(bucket.failures) - this.#clock.now());
+  }
+
+  #waitAfter(failures: number): number {
+    if (failures <= FREE_FAILURES) return this.#heardMs.free;
+    const doublings = failures - FREE_FAILURES - 1;
+    return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** doublings) + this.#heardMs.waiting;
   }
 
   add(name: string): void {
@@ -101,9 +153,10 @@ class FailureBuckets {
     buckets.set(name, { failures, lastFailureAtMs: now });
   }
 
-  clear(name: string): void {
-    this.#free.delete(name);
-    this.#waiting.delete(name);
+  /** Whether there was one. */
+  clear(name: string): boolean {
+    const wasFree = this.#free.delete(name);
+    return this.#waiting.delete(name) || wasFree;
   }
 }
 

@@ -66,11 +66,20 @@ class Keyring implements Cipher {
     this.#sealing = sealing;
   }
 
-  seal(plain: Buffer, context: Buffer): Buffer {
+  seal(plain: Buffer, context: Buffer, headerBytes = 0): Buffer {
     const { aead, prefix } = this.#sealing;
     const nonce = this.#nonces.take();
-    const [ciphertext, tag] = aead.seal(nonce, plain, Buffer.concat([prefix, context]));
-    return Buffer.concat([prefix, nonce, ciphertext, tag]);
+    const [ciphertext, tag] = aead.seal(nonce, plain, joined(prefix, context));
+    const nonceAt = headerBytes + prefix.length;
+    const ciphertextAt = nonceAt + NONCE_BYTES;
+    const tagAt = ciphertextAt + ciphertext.length;
+    const record = Buffer.allocUnsafe(tagAt + TAG_BYTES);
+    context.copy(record, 0, 0, headerBytes);
+    record.set(prefix, headerBytes);
+    record.set(nonce, nonceAt);
+    record.set(ciphertext, ciphertextAt);
+    record.set(tag, tagAt);
+    return record;
   }
 
   open(sealed: Buffer, context: Buffer): Buffer {
@@ -86,7 +95,7 @@ class Keyring implements Cipher {
         sealed.subarray(nonceAt, ciphertextAt),
         sealed.subarray(ciphertextAt, tagAt),
         sealed.subarray(tagAt),
-        Buffer.concat([key.prefix, context]),
+        joined(key.prefix, context),
       );
     } catch (error) {
       throw notDecrypted(error);
@@ -99,6 +108,14 @@ class Keyring implements Cipher {
     const id = sealed.toString('latin1', 1, 1 + idLength);
     return this.#byId.has(id) || KEY_ID.test(id) ? id : undefined;
   }
+}
+
+/** `Buffer.concat` of two, in half the time: it is made for lists of any length. */
+function joined(front: Buffer, back: Buffer): Buffer {
+  const both = Buffer.allocUnsafe(front.length + back.length);
+  both.set(front);
+  both.set(back, front.length);
+  return both;
 }
 
 /** One message for every reason: what exactly was wrong helps only the one who tampered, and the log. */

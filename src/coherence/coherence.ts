@@ -5,7 +5,7 @@ import { LEASE_WITHOUT_END, type Log, type Words } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { openKafkaTopic, type KafkaAddress } from '../kafka/client';
 import type { NodeAddress } from '../redis/client';
-import { sendAnnouncedChange, sendChange, type RedisChange, type RedisCommand } from '../redis/commands';
+import { sendAnnouncedChange, type NodeCommand, type RedisChange } from '../redis/commands';
 import { SubscriberFeed, type Dialect, type Feed } from './feed';
 import { KafkaCoherence } from './kafka';
 import { publicationsOf, pubsubDialect } from './pubsub';
@@ -27,7 +27,7 @@ export interface Coherence {
   /** The announcements of one node. `readOnly`: the node is one of a cluster. */
   createFeed(address: NodeAddress, readOnly: boolean): Feed;
   /** A change as it is to be sent, so that the others hear of it. */
-  send<T>(change: RedisChange<T>): RedisCommand<T>;
+  send<T>(change: RedisChange<T>): NodeCommand<T>;
   /** What is to be sent with a change of these keys, as one step with it, so that the others hear of it. */
   publicationsOf(keys: readonly Key[] | 'everything'): readonly Words[];
   /**
@@ -60,7 +60,7 @@ export function createCoherence(config: CoherenceConfig, deps: CoherenceDeps): C
         ...withoutTopic,
         kind,
         createFeed: feedWith(trackingDialect),
-        send: sendChange,
+        send: sendAlone,
         publicationsOf: noPublications,
       };
     case 'pubsub':
@@ -82,7 +82,7 @@ export function createCoherence(config: CoherenceConfig, deps: CoherenceDeps): C
         ...withoutTopic,
         kind,
         createFeed: () => silentFeed,
-        send: sendChange,
+        send: sendAlone,
         publicationsOf: noPublications,
       };
   }
@@ -99,6 +99,10 @@ const TOPIC_CONFIG = { 'cleanup.policy': 'delete', 'retention.ms': '600000', 'se
 
 function noPublications(): readonly Words[] {
   return [];
+}
+
+function sendAlone<T>(change: RedisChange<T>): NodeCommand<T> {
+  return change;
 }
 
 const silentFeed: Feed = {

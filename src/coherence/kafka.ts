@@ -24,7 +24,7 @@ import type { Words, Log } from '../core/ports';
 import type { KafkaTopic, TopicReader } from '../kafka/client';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
-import { sendChange, type RedisChange, type RedisCommand } from '../redis/commands';
+import type { NodeCommand, RedisChange } from '../redis/commands';
 import { Trouble } from '../redis/trouble';
 import { encodeAnnouncement, parseAnnouncement, type Changes } from './announcement';
 import { Doubts, type Doubt } from './doubts';
@@ -82,8 +82,8 @@ export class KafkaCoherence {
     return this.#chain.createFeed();
   }
 
-  send<T>(change: RedisChange<T>): RedisCommand<T> {
-    return sendChange(change);
+  send<T>(change: RedisChange<T>): NodeCommand<T> {
+    return change;
   }
 
   publicationsOf(): readonly Words[] {

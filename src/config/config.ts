@@ -8,6 +8,8 @@ import type { EngineConfig } from '../engines/open-engine';
 import type { LogLevel } from '../telemetry/log';
 
 export interface Config {
+  /** Processes that share the ports; `auto`: one per core. */
+  readonly workers: number | 'auto';
   readonly http: {
     readonly host: string;
     readonly port: number;
@@ -19,6 +21,8 @@ export interface Config {
     /** Empty: no page of another origin may call. */
     readonly corsOrigins: readonly string[];
   };
+  /** Plain requests take the short ways; their answers are the same without. */
+  readonly fastPath: boolean;
   /** undefined: the door is closed. */
   readonly resp: { readonly port: number; readonly tls: boolean } | undefined;
   /** undefined: the door is closed. */

@@ -41,6 +41,10 @@ export function contradictions(environment: Environment): string[] {
   if (asked.engine === 'replicated' && Number(environment['VALUE_BYTES_MAX']) > REPLICATED_VALUE_BYTES_MAX) {
     faults.push(`VALUE_BYTES_MAX: may be ${REPLICATED_VALUE_BYTES_MAX} at most where ENGINE is replicated`);
   }
+  const workers = environment['WORKERS'];
+  if (asked.engine === 'memory' && (workers === 'auto' || Number(workers) > 1)) {
+    faults.push('WORKERS: must be 1 where ENGINE is memory, since each worker would have data of its own');
+  }
   if (has('REDIS_USERNAME') && !has('REDIS_PASSWORD')) {
     faults.push('REDIS_USERNAME: needs REDIS_PASSWORD beside it');
   }

@@ -71,6 +71,7 @@ function parseSettings(environment: Environment, faults: string[]): SettingValue
 
 function configOf(values: SettingValues): Config {
   return {
+    workers: values.WORKERS,
     http: {
       host: values.HOST,
       port: values.PORT,
@@ -81,6 +82,7 @@ function configOf(values: SettingValues): Config {
       maxInFlight: values.MAX_IN_FLIGHT,
       corsOrigins: values.CORS_ORIGINS ?? [],
     },
+    fastPath: values.FAST_PATH,
     resp: values.RESP_PORT === undefined ? undefined : { port: values.RESP_PORT, tls: values.RESP_TLS },
     grpc: values.GRPC_PORT === undefined ? undefined : { port: values.GRPC_PORT },
     tokens: {

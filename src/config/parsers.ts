@@ -28,6 +28,9 @@ export const parseFlag: Parser<boolean> = (text) => {
   throw new Refused(['must be true or false']);
 };
 
+/** More than any machine's cores that one process should hand connections to. */
+const WORKERS_MAX = 64;
+
 /** A whole number within the bounds, in plain digits. */
 export function integerParser(min: number, max: number): Parser<number> {
   return (text) => {
@@ -35,6 +38,14 @@ export function integerParser(min: number, max: number): Parser<number> {
     if (number >= min && number <= max) return number;
     throw new Refused([`must be a whole number from ${min} to ${max}`]);
   };
+}
+
+/** `auto`, or so many. */
+export function parseWorkers(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const number = /^\d{1,2}$/.test(text) ? Number(text) : NaN;
+  if (number >= 1 && number <= WORKERS_MAX) return number;
+  throw new Refused([`must be auto, or a whole number from 1 to ${WORKERS_MAX}`]);
 }
 
 /** Seconds, fractions allowed, as whole milliseconds: at least 1, unless the text says 0 and `min` allows it. */

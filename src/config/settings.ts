@@ -13,7 +13,7 @@ import {
   parseHost,
   parseOrigins,
   parseText,
-  Refused,
+  parseWorkers,
   secondsParser,
   secretParser,
   type Parser,
@@ -115,7 +115,7 @@ export const SETTINGS = {
     'life in seconds of a value that is written without one; 0: until it is deleted or evicted',
     secondsParser(0, TTL_SECONDS_CEILING),
   ),
-  NEAR_ENTRIES: setting('100000', 'entries in the near cache; 0 turns it off', integerParser(0, 100_000_000)),
+  NEAR_ENTRIES: setting('100000', 'entries in the near cache; 0 turns it off', integerParser(0, 8_388_608)),
   NEAR_BYTES: setting('67108864', 'bytes of keys and values in the near cache', integerParser(1, 2 ** 40)),
   NEAR_TTL_SECONDS: setting(
     '300',
@@ -155,7 +155,7 @@ export const SETTINGS = {
     '`true` where `ENCRYPTION_KEYS` is set, else `false`',
   ),
   SNAPSHOT_FILE: optional(
-    'file that is saved to and loaded from at the start: the data where `ENGINE` is `memory` or `replicated`, else the names of the keys in the near cache, which are read again',
+    'file that is saved to and loaded from at the start: the data where `ENGINE` is `memory` or `replicated`, else the names of the keys in the near cache, which are read again; with several `WORKERS` the first of them saves',
     parseText,
     'none: nothing is saved',
   ),
@@ -193,10 +193,16 @@ export const SETTINGS = {
   VALUE_BYTES_MAX: setting('8388608', 'largest value in bytes', integerParser(1, VALUE_BYTES_CEILING)),
   BATCH_MAX: setting('1000', 'commands in one batch', integerParser(1, 100_000)),
   REQUEST_TIMEOUT_MS: setting('2000', 'deadline of one request in milliseconds', integerParser(10, 600_000)),
-  WORKERS: setting('1', 'processes that share the port; this version supports 1 only', (text) => {
-    if (text !== '1') throw new Refused(['must be 1: more is not supported by this version']);
-    return 1;
-  }),
+  WORKERS: setting(
+    '1',
+    'processes that share the ports; `auto`: one per core. Each is a gateway of its own, with its own connections to Redis and its own near cache, and what is set here for entries, bytes, connections and requests holds for each of them',
+    parseWorkers,
+  ),
+  FAST_PATH: setting(
+    'true',
+    'plain requests of the busiest kinds (`POST /cache`, `GET` of the Redis protocol) go past the general machinery to the same answers; false: none does',
+    parseFlag,
+  ),
   CORS_ORIGINS: optional(
     'origins whose pages browsers may let call this service, divided by commas, each exactly as `https://app.example:8443`, without a path',
     parseOrigins,

@@ -15,6 +15,11 @@ export function keyFromBytes(bytes: Buffer): Key {
   return bytes.toString('latin1') as Key;
 }
 
+/** The key that is in there, from the byte `from` to the one before `to`: no view of them is made for it. */
+export function keyWithin(bytes: Buffer, from: number, to: number): Key {
+  return bytes.toString('latin1', from, to) as Key;
+}
+
 function keyToBytes(key: Key): Buffer {
   return Buffer.from(key, 'latin1');
 }

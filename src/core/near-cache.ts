@@ -11,21 +11,11 @@
  * key (2), and a void ticket stores nothing (3). A writer does not put its own value here either: an announcement
  * of a later foreign write could be overtaken by it. It forgets, and the next READ fills.
  */
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../lib/clock';
-import { Json, type Key, type Value } from './command';
+import { NO_SLOT, SLOTS_MAX } from '../lib/recency-slots';
+import type { Key, Value } from './command';
+import { NearEntries, sizeOf, type Terms } from './near-entries';
 import type { Lease } from './ports';
-import { valueBytes } from './value';
-
-interface Entry {
-  readonly value: Value;
-  readonly expiresAtMs: number;
-  readonly lease: Lease;
-  /** Of key and value and all that is kept of them. */
-  readonly bytes: number;
-  /** In which it was filled; those of an earlier one are void, and lie where they are until they are met or evicted. */
-  readonly era: number;
-}
 
 /** The right to fill one key once. Opaque to its holder. */
 export interface Ticket {
@@ -53,25 +43,16 @@ export interface NearCacheStatus {
   readonly evictions: number;
 }
 
-/**
- * What an entry costs beside its key and value: the entry, its slot in the map and in the recency list. Measured
- * at 150 to 250 bytes with the value a string or a Buffer; the higher one, so that `NEAR_BYTES` errs to the safe side.
- */
-const ENTRY_OVERHEAD_BYTES = 250;
-
-/** V8 stores text of which any character is beyond Latin-1 in two bytes each. */
-function heapBytes(value: Value): number {
-  const text = value instanceof Json ? value.text : value;
-  const bytes = valueBytes(value);
-  return typeof text === 'string' && bytes !== text.length ? Math.max(bytes, 2 * text.length) : bytes;
-}
-
 export class NearCache {
   readonly enabled: boolean;
   readonly #options: NearCacheOptions;
   readonly #clock: Clock;
-  readonly #entries: LRUCache<Key, Entry> | undefined;
+  readonly #entriesMax: number;
+  readonly #entries: NearEntries;
+  /** Its entries are void when it is over, and lie where they are until they are met or evicted. */
   #era = 0;
+  /** The last that were made for a lease. */
+  readonly #terms = new WeakMap<Lease, Terms>();
   /** Entries of earlier eras. */
   #void = { entries: 0, bytes: 0 };
   /** Tickets that are out, by key. Fills of one key are mostly collapsed into one flight, so mostly one each. */
@@ -83,23 +64,25 @@ export class NearCache {
   constructor(options: NearCacheOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#entriesMax = Math.min(options.entries, SLOTS_MAX);
+    this.#entries = new NearEntries(this.#entriesMax);
     this.enabled = options.entries > 0 && options.bytes > 0 && options.ttlMs > 0;
-    this.#entries = this.#createEntries();
   }
 
   /** The value kept for the key, unless its time has come. Counts as a hit or a miss. */
   get(key: Key): Value | undefined {
-    const entry = this.#entries?.get(key);
-    if (entry !== undefined) {
+    const slot = this.#entries.find(key);
+    if (slot !== NO_SLOT) {
+      this.#entries.use(slot);
       const nowMs = this.#clock.now();
-      const isVoid = entry.era !== this.#era;
-      if (!isVoid && nowMs < entry.expiresAtMs && nowMs < entry.lease.endsMs) {
+      const { lease } = this.#entries.terms(slot);
+      const isKept = this.#isKept(slot, nowMs);
+      if (isKept && nowMs < lease.endsMs) {
         this.#hits += 1;
-        return entry.value;
+        return this.#entries.value(slot);
       }
       // Under a lease that may yet be extended the entry is passed by, not dropped: its changes are still announced.
-      if (isVoid || nowMs >= entry.expiresAtMs || entry.lease.endsMs === -Infinity)
-        this.#entries?.delete(key);
+      if (!isKept || lease.endsMs === -Infinity) this.#drop(slot);
     }
     this.#misses += 1;
     return undefined;
@@ -107,20 +90,25 @@ export class NearCache {
 
   /** Whether a READ would find the key here; counts nothing and leaves the order of eviction alone. */
   holds(key: Key): boolean {
-    const entry = this.#entries?.peek(key);
-    return entry !== undefined && this.#isKept(entry) && this.#clock.now() < entry.lease.endsMs;
+    const slot = this.#entries.find(key);
+    if (slot === NO_SLOT) return false;
+    const nowMs = this.#clock.now();
+    return this.#isKept(slot, nowMs) && nowMs < this.#entries.terms(slot).lease.endsMs;
   }
 
   /**
    * The keys that a READ would find here, or would if no lease had ended, those used last first: while a node is away, its
-   * keys are worth as much as before. A page is a stretch of `steps` entries. A hint, since the package stands at an entry
-   * between pages: when that is used, some keys come twice; when it is dropped, some not at all.
+   * keys are worth as much as before. A page is a stretch of `steps` entries. A hint, since the walk stands at an entry
+   * between pages: when that is used, some keys come twice; when it is dropped, some not at all. It ends after as many
+   * steps as there were entries, however often that happens.
    */
   *keyPages(steps: number): Generator<readonly Key[], void> {
     let page: Key[] = [];
     let taken = 0;
-    for (const [key, entry] of this.#entries?.entries() ?? []) {
-      if (this.#isKept(entry)) page.push(key);
+    const takenMax = this.#entries.count;
+    let slot = this.#entries.newest();
+    for (; slot !== NO_SLOT && taken < takenMax; slot = this.#entries.before(slot)) {
+      if (this.#isKept(slot, this.#clock.now())) page.push(this.#entries.keyAt(slot));
       taken += 1;
       if (taken % steps !== 0) continue;
       yield page;
@@ -150,20 +138,24 @@ export class NearCache {
    * never), whichever is sooner (R7). It is served only under `lease`, the one that it was read under.
    */
   fill(ticket: Ticket, value: Value, keyExpiresAtMs: number, lease: Lease): void {
-    const { valid } = ticket;
+    const { key, valid } = ticket;
     this.cancel(ticket);
     const nowMs = this.#clock.now();
     const expiresAtMs = Math.min(nowMs + this.#options.ttlMs, keyExpiresAtMs);
-    if (!valid || expiresAtMs <= nowMs || lease.endsMs === -Infinity) return;
-    // A Buffer may be a window into a whole packet, which must not live as long as the entry.
-    const own = Buffer.isBuffer(value) ? Buffer.from(value) : value;
-    const bytes = ticket.key.length + heapBytes(own) + ENTRY_OVERHEAD_BYTES;
-    this.#entries?.set(ticket.key, { value: own, expiresAtMs, lease, bytes, era: this.#era });
+    if (!this.enabled || !valid || expiresAtMs <= nowMs || lease.endsMs === -Infinity) return;
+    this.#drop(this.#entries.find(key));
+    const { bytes } = this.#options;
+    const size = sizeOf(key, value);
+    // An entry larger than the whole cache is not kept, and evicts nothing.
+    if (size > bytes) return;
+    while (this.#entries.count >= this.#entriesMax || this.#entries.bytes + size > bytes)
+      this.#evict(this.#entries.oldest());
+    this.#entries.add(key, value, expiresAtMs, this.#termsOf(lease));
   }
 
   /** The key may have changed: drops its entry and voids every ticket that is out for it. */
   forget(key: Key): void {
-    this.#entries?.delete(key);
+    this.#drop(this.#entries.find(key));
     const out = this.#tickets.get(key);
     if (out === undefined) return;
     for (const ticket of out) ticket.valid = false;
@@ -177,7 +169,7 @@ export class NearCache {
    */
   forgetAll(): void {
     this.#era += 1;
-    this.#void = { entries: this.#entries?.size ?? 0, bytes: this.#entries?.calculatedSize ?? 0 };
+    this.#void = { entries: this.#entries.count, bytes: this.#entries.bytes };
     for (const out of this.#tickets.values()) for (const ticket of out) ticket.valid = false;
     this.#tickets.clear();
   }
@@ -185,9 +177,9 @@ export class NearCache {
   status(): NearCacheStatus {
     return {
       enabled: this.enabled,
-      entries: (this.#entries?.size ?? 0) - this.#void.entries,
-      bytes: (this.#entries?.calculatedSize ?? 0) - this.#void.bytes,
-      entriesMax: this.#options.entries,
+      entries: this.#entries.count - this.#void.entries,
+      bytes: this.#entries.bytes - this.#void.bytes,
+      entriesMax: this.#entriesMax,
       bytesMax: this.#options.bytes,
       ttlSeconds: this.#options.ttlMs / 1000,
       hits: this.#hits,
@@ -196,25 +188,33 @@ export class NearCache {
     };
   }
 
-  #isKept({ era, expiresAtMs }: Entry): boolean {
-    return era === this.#era && this.#clock.now() < expiresAtMs;
+  #isKept(slot: number, nowMs: number): boolean {
+    return !this.#isVoid(slot) && nowMs < this.#entries.expiresAtMs(slot);
   }
 
-  #createEntries(): LRUCache<Key, Entry> | undefined {
-    if (!this.enabled) return undefined;
-    const { entries, bytes } = this.#options;
-    return new LRUCache<Key, Entry>({
-      max: entries,
-      maxSize: bytes,
-      sizeCalculation: (entry) => entry.bytes,
-      // An entry larger than the whole cache is not kept, and evicts nothing.
-      maxEntrySize: bytes,
-      dispose: ({ era, bytes: disposed }, _key, reason) => {
-        if (era !== this.#era) {
-          this.#void.entries -= 1;
-          this.#void.bytes -= disposed;
-        } else if (reason === 'evict') this.#evictions += 1;
-      },
-    });
+  #isVoid(slot: number): boolean {
+    return this.#entries.terms(slot).era !== this.#era;
+  }
+
+  #evict(slot: number): void {
+    if (!this.#isVoid(slot)) this.#evictions += 1;
+    this.#drop(slot);
+  }
+
+  #drop(slot: number): void {
+    if (slot === NO_SLOT) return;
+    if (this.#isVoid(slot)) {
+      this.#void.entries -= 1;
+      this.#void.bytes -= this.#entries.size(slot);
+    }
+    this.#entries.delete(slot);
+  }
+
+  #termsOf(lease: Lease): Terms {
+    const known = this.#terms.get(lease);
+    if (known?.era === this.#era) return known;
+    const terms = { lease, era: this.#era };
+    this.#terms.set(lease, terms);
+    return terms;
   }
 }

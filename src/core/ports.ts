@@ -304,8 +304,11 @@ export interface RelaySubscriber {
 
 /** Authenticated encryption under a keyring. What it makes is only understood by what it made it with. */
 export interface Cipher {
-  /** Encrypts under the keyring's first key; `context` is authenticated beside the plaintext, not stored. */
-  seal(plain: Buffer, context: Buffer): Buffer;
+  /**
+   * Encrypts under the keyring's first key; `context` is authenticated beside the plaintext. Of it only the first
+   * `headerBytes` are stored, in front of the record: `open` takes what is behind them.
+   */
+  seal(plain: Buffer, context: Buffer, headerBytes?: number): Buffer;
   /** @throws CacheError `corrupt_value` when it was altered, moved to another context, or its key is unknown. */
   open(sealed: Buffer, context: Buffer): Buffer;
   /** The name of the key that a sealed record was made with, for rotation; undefined when it is no record. */

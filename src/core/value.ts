@@ -67,10 +67,13 @@ export function encodeValue(key: Key, value: Value, cipher: Cipher | undefined):
 
   if (cipher !== undefined) {
     const context = sealingContext(key, flags | FLAG_SEALED);
-    return Buffer.concat([context.subarray(0, HEADER_BYTES), cipher.seal(payload, context)]);
+    return cipher.seal(payload, context, HEADER_BYTES);
   }
   if (flags === 0 && !hasMagic(payload)) return payload;
-  return Buffer.concat([headerOf(flags), payload]);
+  const enveloped = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
+  writeHeader(enveloped, flags);
+  enveloped.set(payload, HEADER_BYTES);
+  return enveloped;
 }
 
 /**
@@ -128,8 +131,10 @@ export function hasMagic(bytes: Buffer): boolean {
   return bytes[0] === 0xfe && bytes[1] === 0x72 && bytes[2] === 0x63;
 }
 
-function headerOf(flags: number): Buffer {
-  return Buffer.of(...MAGIC, VERSION, flags);
+function writeHeader(envelope: Buffer, flags: number): void {
+  envelope.set(MAGIC);
+  envelope[3] = VERSION;
+  envelope[4] = flags;
 }
 
 /** The flags of something that has the magic; undefined for an envelope that this program cannot have made. */
@@ -141,7 +146,10 @@ function flagsOf(stored: Buffer): number | undefined {
 
 /** What a sealed payload is bound to. The header has a fixed length, so header and key cannot run into each other. */
 function sealingContext(key: Key, flags: number): Buffer {
-  return Buffer.concat([headerOf(flags), Buffer.from(key, 'latin1')]);
+  const context = Buffer.allocUnsafe(HEADER_BYTES + key.length);
+  writeHeader(context, flags);
+  context.write(key, HEADER_BYTES, 'latin1');
+  return context;
 }
 
 function textOrBytes(bytes: Buffer): Value {

@@ -84,7 +84,7 @@ export class ClusterRelay implements EngineRelay {
       this.#map.ownerOf(slot),
     ));
     const owner = this.#map.ownerOf(slot);
-    if (request.from === 'any' && owner !== undefined) {
+    if (owner?.relay.isForReplicas(request) === true) {
       owner.relay.read(request, pointOfSlot(slot), this.#hold, () => sendInOrder(line, request));
     } else sendInOrder(line, request);
   }

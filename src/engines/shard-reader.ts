@@ -8,7 +8,8 @@ import { CacheError } from '../core/errors';
 import type { Found, ReadOptions } from '../core/ports';
 import type { Position } from '../core/session';
 import type { Clock } from '../lib/clock';
-import { getReplication, getValue, getValueAndLife } from '../redis/commands';
+import { getAsking, getBytes, getEmptyOrAbsent, getLife, getReplication } from '../redis/commands';
+import type { Asker } from '../redis/node-request';
 import { isNodeTrouble, Redirected, translateRedisError, unreachable } from '../redis/redis-errors';
 import type { Point } from './hash-ring';
 import type { Member } from './member';
@@ -23,6 +24,14 @@ export interface ShardReaderDeps {
   /** The nodes are those of a cluster: keys can move to another shard. */
   readonly isCluster: boolean;
   readonly clock: Clock;
+}
+
+/** A node that is being asked. */
+interface Attempt {
+  readonly member: Member;
+  readonly isMaster: boolean;
+  readonly silenceMs: number;
+  readonly found: Promise<undefined>;
 }
 
 /** A node that is silent for so long is passed over for the next one; a healthy one takes under 1 ms. */
@@ -44,10 +53,10 @@ export class ShardReader {
   }
 
   /** @throws CacheError as `Engine` promises; Redirected in a cluster, when the key is elsewhere */
-  async read(key: Key, point: Point, options: ReadOptions): Promise<Found | undefined> {
+  read(key: Key, point: Point, options: ReadOptions): Promise<Found | undefined> {
     const { consistency, session } = options;
     if (consistency === 'strong' || (consistency === 'session' && session === undefined)) {
-      return this.#get(await this.#members.masterBy(options.deadlineMs), key, options, Infinity);
+      return this.#getFromMaster(key, options);
     }
     const positions = this.#positions.of(session);
     // In a cluster the key may have come from another shard, on whose positions the replicas here say nothing.
@@ -55,13 +64,41 @@ export class ShardReader {
       session !== undefined &&
       (this.#isCluster ? !session.isEmpty : session.isOverflowing && positions.length === 0);
     if (isBeyondReplicas) return this.#getForSession(key, positions, options, Infinity);
+    const member = positions.length > 0 ? undefined : this.#members.choose([key], point, [], positions);
+    if (member === undefined) return this.#search(key, point, options, positions, undefined);
+    const { isMaster, silenceMs } = this.#termsOf(member);
+    // The straight way of nearly all reads: one promise. What it does not bring goes on as the first attempt of a search.
+    return new Promise((resolve) => {
+      const searchOn = (found: Promise<undefined>): void => {
+        resolve(this.#search(key, point, options, positions, { member, isMaster, silenceMs, found }));
+      };
+      this.#ask(member, key, options, silenceMs, {
+        settle: (found) => {
+          if (found !== undefined || isMaster || !this.#isCluster) resolve(found);
+          else searchOn(Promise.resolve(undefined));
+        },
+        fail: (error) => searchOn(Promise.reject(error)),
+      });
+    });
+  }
 
+  /** Asks one node after the other. `first`: the attempt that was made already. */
+  async #search(
+    key: Key,
+    point: Point,
+    options: ReadOptions,
+    positions: readonly Position[],
+    first: Attempt | undefined,
+  ): Promise<Found | undefined> {
     const tried: Member[] = [];
+    let next = first;
     let failure: CacheError | undefined;
     let asked = false;
     for (;;) {
+      const attempt = next;
+      next = undefined;
       // Chosen anew each time: what failed has changed what is usable.
-      const member = this.#members.choose([key], point, tried, positions);
+      const member = attempt?.member ?? this.#members.choose([key], point, tried, positions);
       if (member === undefined) {
         if (asked) throw failure ?? unreachable();
         // The master is away and no replica is known to have the key's last write: it may have it by now.
@@ -70,9 +107,8 @@ export class ShardReader {
         continue;
       }
       tried.push(member);
-      const isMaster = member === this.#members.master;
+      const { isMaster, silenceMs } = attempt ?? this.#termsOf(member);
       try {
-        const silenceMs = this.#members.isReplicated ? SILENCE_MS_MAX : Infinity;
         if (isMaster && positions.length > 0) {
           return await this.#getForSession(key, positions, options, silenceMs);
         }
@@ -88,10 +124,10 @@ export class ShardReader {
           if (found.status === 'rejected') throw found.reason;
           return found.value;
         }
-        const found = await this.#get(member, key, options, silenceMs);
+        const found = await (attempt?.found ?? this.#get(member, key, options, silenceMs));
         if (found !== undefined || isMaster || !this.#isCluster) return found;
         // Only the master knows whether the key is absent or on its way to another shard.
-        return await this.#get(await this.#members.masterBy(options.deadlineMs), key, options, Infinity);
+        return await this.#getFromMaster(key, options);
       } catch (thrown) {
         failure = translateRedisError(thrown);
         if (failure instanceof Redirected) {
@@ -112,35 +148,90 @@ export class ShardReader {
   async readAsking(key: Key, options: ReadOptions): Promise<Found | undefined> {
     const positions = this.#positions.of(options.session);
     if (positions.length > 0) return this.#getForSession(key, positions, options, Infinity, true);
-    return this.#get(await this.#members.masterBy(options.deadlineMs), key, options, Infinity, true);
+    return this.#getAsking(await this.#members.masterBy(options.deadlineMs), key, options);
   }
 
-  /** `silenceMs`: how long the node may be silent; `Infinity` where no other one can be asked. */
-  async #get(
+  async #getFromMaster(key: Key, options: ReadOptions): Promise<Found | undefined> {
+    return this.#get(await this.#members.masterBy(options.deadlineMs), key, options, Infinity);
+  }
+
+  #termsOf(member: Member): { readonly isMaster: boolean; readonly silenceMs: number } {
+    return {
+      isMaster: member === this.#members.master,
+      silenceMs: this.#members.isReplicated ? SILENCE_MS_MAX : Infinity,
+    };
+  }
+
+  #get(member: Member, key: Key, options: ReadOptions, silenceMs: number): Promise<Found | undefined> {
+    return new Promise((settle, fail) => {
+      this.#ask(member, key, options, silenceMs, { settle, fail });
+    });
+  }
+
+  /** Of a node to which the slot is on its way: what it answers has neither a life nor a lease. */
+  async #getAsking(master: Member, key: Key, { deadlineMs }: ReadOptions): Promise<Found | undefined> {
+    const askedAtMs = this.#clock.now();
+    const bytes = await master.node.run(getAsking(key, this.#storedBytesMax), deadlineMs);
+    if (bytes === null) return undefined;
+    return { bytes, remainingMs: undefined, askedAtMs, source: 'master', lease: undefined };
+  }
+
+  /**
+   * `silenceMs`: how long the node may be silent; `Infinity` where no other one can be asked. The remaining life, if it is
+   * wanted, is asked for behind the value, in the same packet. The other way round the value of a later write could be
+   * kept for the longer life of the one before (R7); this way only an older value can, and of that its reader will be
+   * told.
+   */
+  #ask(
     member: Member,
     key: Key,
     options: ReadOptions,
     silenceMs: number,
-    isAsking = false,
-  ): Promise<Found | undefined> {
+    asker: Asker<Found | undefined>,
+  ): void {
+    const { withLife, deadlineMs } = options;
+    const { node } = member;
     const storedBytesMax = this.#storedBytesMax;
     const askedAtMs = this.#clock.now();
     // What it was when it was asked: the shard may be following another master when the answer comes.
     const source = member === this.#members.master ? 'master' : 'replica';
     // Taken before the question leaves: a gap until the answer comes makes it void.
-    const lease = isAsking ? undefined : member.feed.lease;
-    let bytes: Buffer | null;
-    let remainingMs: number | undefined;
-    if (isAsking) {
-      bytes = await member.node.run(getValue(key, storedBytesMax, true), options.deadlineMs, silenceMs);
-    } else if (options.withLife) {
-      const command = getValueAndLife(key, storedBytesMax);
-      [bytes, remainingMs] = await member.node.run(command, options.deadlineMs, silenceMs);
-    } else {
-      bytes = await member.node.run(getValue(key, storedBytesMax), options.deadlineMs, silenceMs);
+    const { lease } = member.feed;
+    const fail = (error: CacheError): void => asker.fail(error);
+    const finish = (bytes: Buffer, remainingMs: number | undefined): void => {
+      asker.settle({ bytes, remainingMs, askedAtMs, source, lease }, Infinity);
+    };
+    const askAgain = (lifeMs: number | undefined): void => {
+      const settle = (bytes: Buffer | null): void => {
+        if (bytes === null) asker.settle(undefined, Infinity);
+        // The life is of what was there before: it holds for nothing but the empty value.
+        else finish(bytes, bytes.length === 0 ? lifeMs : undefined);
+      };
+      node.ask(getEmptyOrAbsent(key, storedBytesMax), { settle, fail }, deadlineMs, silenceMs);
+    };
+    if (!withLife) {
+      const settle = (bytes: Buffer): void => {
+        if (bytes.length > 0) finish(bytes, undefined);
+        else askAgain(undefined);
+      };
+      node.ask(getBytes(key, storedBytesMax), { settle, fail }, deadlineMs, silenceMs);
+      return;
     }
-    if (bytes === null) return undefined;
-    return { bytes, remainingMs, askedAtMs, source, lease };
+    // Of the two the value's answer comes first, or both fail in one stretch; what became of both is told once.
+    let value: Buffer | CacheError = unreachable();
+    const takeValue = (outcome: Buffer | CacheError): void => {
+      value = outcome;
+    };
+    const settle = (lifeMs: number | undefined): void => {
+      if (!Buffer.isBuffer(value)) fail(value);
+      else if (value.length > 0) finish(value, lifeMs);
+      // No life: it was absent when that was asked, so a miss needs no second trip.
+      else if (lifeMs === undefined) asker.settle(undefined, Infinity);
+      else askAgain(lifeMs);
+    };
+    node.ask(getBytes(key, storedBytesMax), { settle: takeValue, fail: takeValue }, deadlineMs, silenceMs);
+    const failBoth = (error: CacheError): void => fail(Buffer.isBuffer(value) ? error : value);
+    node.ask(getLife(key), { settle, fail: failBoth }, deadlineMs, silenceMs);
   }
 
   /**
@@ -157,7 +248,7 @@ export class ShardReader {
     const master = await this.#members.masterBy(options.deadlineMs);
     const [learnt, found] = await Promise.allSettled([
       master.node.run(getReplication(), options.deadlineMs, silenceMs),
-      this.#get(master, key, options, silenceMs, isAsking),
+      isAsking ? this.#getAsking(master, key, options) : this.#get(master, key, options, silenceMs),
     ]);
     if (learnt.status === 'rejected') throw learnt.reason;
     const state = learnt.value;

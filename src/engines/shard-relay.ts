@@ -86,11 +86,23 @@ export class ShardRelay {
     return master && this.#channelTo(master, protocol, hold);
   }
 
-  /** A read that any node may answer; `toMaster` is called, later perhaps, where no replica can. */
+  /** Whether a replica may answer it, if there is one that can. */
+  isForReplicas({
+    commands: [words],
+    isWrite,
+    isTransaction,
+    isUnbounded,
+    keys,
+    from,
+  }: RelayRequest): boolean {
+    if (from !== 'any' || !this.#members.isReplicated) return false;
+    if (isWrite || isTransaction || isUnbounded || keys.length === 0) return false;
+    return !this.#deps.isCluster || GET.test(words?.[0]?.toString('latin1') ?? '');
+  }
+
+  /** What `isForReplicas`; `toMaster` is called, later perhaps, where no replica can. */
   read(request: RelayRequest, point: Point, hold: RelayHold, toMaster: () => void): void {
-    const isForReplicas = this.#members.isReplicated && this.#isForReplicas(request);
-    if (isForReplicas) this.#readFrom(request, point, hold, [], toMaster);
-    else toMaster();
+    this.#readFrom(request, point, hold, [], toMaster);
   }
 
   /** @throws CacheError `unavailable` */
@@ -128,11 +140,6 @@ export class ShardRelay {
     for (const attempts of this.#attempts.values()) closeAll(attempts);
     this.#attempts.clear();
     for (const lent of [...this.#lent]) lent.end();
-  }
-
-  #isForReplicas({ commands: [words], isWrite, isTransaction, isUnbounded, keys }: RelayRequest): boolean {
-    if (isWrite || isTransaction || isUnbounded || keys.length === 0) return false;
-    return !this.#deps.isCluster || GET.test(words?.[0]?.toString('latin1') ?? '');
   }
 
   #readFrom(

@@ -11,8 +11,9 @@ import type { Change, ChangeOptions } from '../core/ports';
 import type { Session } from '../core/session';
 import type { Clock } from '../lib/clock';
 import type { NodeAddress } from '../redis/client';
-import { asking, getReplication, type RedisChange, type RedisCommand } from '../redis/commands';
+import { asking, getReplication, type NodeCommand, type RedisChange } from '../redis/commands';
 import { ConfirmingConnection } from '../redis/confirming-connection';
+import type { Asker } from '../redis/node-request';
 import { NotDone, Redirected, unreachable } from '../redis/redis-errors';
 import type { Replication } from '../redis/replication';
 import type { Member } from './member';
@@ -103,42 +104,71 @@ export class ShardWriter {
     return made;
   }
 
-  async #change(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Made> {
-    const { ack, session, deadlineMs } = options;
-    for (;;) {
-      const master = this.#members.usableMaster() ?? (await this.#members.masterBy(deadlineMs));
-      try {
-        const plain = this.#coherence.send(change);
-        const command = isAsking ? asking(plain) : plain;
-        if (ack === 0 && session !== undefined) {
-          return await this.#changeInSession(master, change, command, session, deadlineMs);
-        }
-        // Awaited here and nowhere in between: this is the path of every plain write.
-        const { reply: done, offset } =
-          ack === 0
-            ? await this.#send(master, command, deadlineMs)
-            : await this.#sendConfirmed(command, ack, deadlineMs);
-        this.#members.mark(change.key, offset);
-        if (session === undefined || !done) return { done, session, master, offset };
-        return {
-          done,
-          master,
-          offset,
-          session: this.#positions.renewed(session, await this.#stateBehind(master, deadlineMs)),
-        };
-      } catch (thrown) {
-        if (!(thrown instanceof NotDone) || thrown instanceof Redirected) throw thrown;
-        // Refused, so a second attempt is the first execution (C7). It needs a node that has become a better one.
-        await master.node.probe();
-        if (this.#members.usableMaster() === master || this.#clock.now() >= deadlineMs) throw thrown;
-      }
+  #change(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Made> {
+    const { ack, session } = options;
+    const master = this.#members.usableMaster();
+    if (master === undefined || ack !== 0 || session !== undefined) {
+      return this.#changeElse(change, options, isAsking);
     }
+    // The straight way of nearly all writes: one promise, and the key is marked in the stretch of the reply.
+    return new Promise((resolve, reject) => {
+      this.#ask(master, this.#commandFor(change, isAsking), options.deadlineMs, {
+        settle: (done, offset) => {
+          this.#members.mark(change.key, offset);
+          resolve({ done, session, master, offset });
+        },
+        fail: (error) => {
+          if (isRefused(error)) resolve(this.#changeAgain(error, master, change, options, isAsking));
+          else reject(error);
+        },
+      });
+    });
+  }
+
+  /** For a session, or with replicas that confirm it, or when there is a master. */
+  async #changeElse(change: RedisChange<boolean>, options: ChangeOptions, isAsking: boolean): Promise<Made> {
+    const { ack, session, deadlineMs } = options;
+    const master = this.#members.usableMaster() ?? (await this.#members.masterBy(deadlineMs));
+    try {
+      const command = this.#commandFor(change, isAsking);
+      if (ack === 0 && session !== undefined) {
+        return await this.#changeInSession(master, change, command, session, deadlineMs);
+      }
+      const { reply: done, offset } =
+        ack === 0
+          ? await this.#send(master, command, deadlineMs)
+          : await this.#sendConfirmed(command, ack, deadlineMs);
+      this.#members.mark(change.key, offset);
+      if (session === undefined || !done) return { done, session, master, offset };
+      return {
+        done,
+        master,
+        offset,
+        session: this.#positions.renewed(session, await this.#stateBehind(master, deadlineMs)),
+      };
+    } catch (thrown) {
+      if (!isRefused(thrown)) throw thrown;
+      return this.#changeAgain(thrown, master, change, options, isAsking);
+    }
+  }
+
+  /** Refused, so a second attempt is the first execution (C7). It needs a node that has become a better one. */
+  async #changeAgain(
+    refusal: unknown,
+    master: Member,
+    change: RedisChange<boolean>,
+    options: ChangeOptions,
+    isAsking: boolean,
+  ): Promise<Made> {
+    await master.node.probe();
+    if (this.#members.usableMaster() === master || this.#clock.now() >= options.deadlineMs) throw refusal;
+    return this.#change(change, options, isAsking);
   }
 
   async #changeInSession(
     master: Member,
     { key }: RedisChange<boolean>,
-    command: RedisCommand<boolean>,
+    command: NodeCommand<boolean>,
     session: Session,
     deadlineMs: number,
   ): Promise<Made> {
@@ -157,13 +187,25 @@ export class ShardWriter {
     return { done, session: this.#positions.renewed(session, behind.value), master, offset };
   }
 
-  #send(master: Member, command: RedisCommand<boolean>, deadlineMs: number): Promise<Sent> {
-    if (this.#members.isReplicated) return master.node.change(command, deadlineMs);
-    // Replicas may come meanwhile, so it is marked all the same.
-    return master.node.run(command, deadlineMs).then((reply) => ({ reply, offset: Infinity }));
+  #commandFor(change: RedisChange<boolean>, isAsking: boolean): NodeCommand<boolean> {
+    const command = this.#coherence.send(change);
+    return isAsking ? asking(command) : command;
   }
 
-  #sendConfirmed(command: RedisCommand<boolean>, ack: Exclude<Ack, 0>, deadlineMs: number): Promise<Sent> {
+  #ask(master: Member, command: NodeCommand<boolean>, deadlineMs: number, asker: Asker<boolean>): void {
+    if (this.#members.isReplicated) master.node.change(command, asker, deadlineMs);
+    // Replicas may come meanwhile, so it is marked all the same.
+    else master.node.ask(command, asker, deadlineMs);
+  }
+
+  #send(master: Member, command: NodeCommand<boolean>, deadlineMs: number): Promise<Sent> {
+    return new Promise((resolve, reject) => {
+      const settle = (reply: boolean, offset: number): void => resolve({ reply, offset });
+      this.#ask(master, command, deadlineMs, { settle, fail: reject });
+    });
+  }
+
+  #sendConfirmed(command: NodeCommand<boolean>, ack: Exclude<Ack, 0>, deadlineMs: number): Promise<Sent> {
     if (this.#confirming === undefined) throw unreachable();
     return this.#confirming[ack].run(command, deadlineMs);
   }
@@ -178,6 +220,11 @@ export class ShardWriter {
     }
     throw new CacheError('unavailable', 'The session cannot be renewed now. The change may stand.');
   }
+}
+
+/** It was not carried out, and another node or a later moment may do better here. */
+function isRefused(thrown: unknown): boolean {
+  return thrown instanceof NotDone && !(thrown instanceof Redirected);
 }
 
 /** It was certainly not carried out. A node that is full says so of every change: none of them must cost near caches anything. */

@@ -115,6 +115,11 @@ export class Shard {
     return this.#members.follow(nodes);
   }
 
+  /** Whether reads may go to replicas. */
+  get isReplicated(): boolean {
+    return this.#members.isReplicated;
+  }
+
   /** @throws CacheError as `Engine` promises; Redirected in a cluster, when the key is elsewhere */
   read(key: Key, point: Point, options: ReadOptions): Promise<Found | undefined> {
     return this.#reader.read(key, point, options);

@@ -5,7 +5,11 @@
 import type { Clock } from './clock';
 
 interface Flight<V> {
-  readonly landing: Promise<V>;
+  /**
+   * undefined once it has landed: the map outgrows its tables all the time, and those that are old by then would keep what
+   * was in them, and all that hangs on it, until the next great collection of garbage.
+   */
+  landing: Promise<V> | undefined;
   readonly departedMs: number;
 }
 
@@ -27,13 +31,29 @@ export class SingleFlight<K, V> {
   join(key: K, depart: () => Promise<V>): Promise<V> {
     const nowMs = this.#clock.now();
     const underWay = this.#flights.get(key);
-    if (underWay !== undefined && nowMs - underWay.departedMs <= this.#boardingMs) return underWay.landing;
-    const landing = depart().finally(() => {
-      // Not unconditional: after `detach` another flight may stand under this key.
-      if (this.#flights.get(key)?.landing === landing) this.#flights.delete(key);
-    });
-    this.#flights.set(key, { landing, departedMs: nowMs });
+    if (underWay?.landing !== undefined && nowMs - underWay.departedMs <= this.#boardingMs) {
+      return underWay.landing;
+    }
+    const flight: Flight<V> = { landing: undefined, departedMs: nowMs };
+    const landing = depart().then(
+      (result) => {
+        this.#land(key, flight);
+        return result;
+      },
+      (error: unknown) => {
+        this.#land(key, flight);
+        throw error;
+      },
+    );
+    flight.landing = landing;
+    this.#flights.set(key, flight);
     return landing;
+  }
+
+  #land(key: K, flight: Flight<V>): void {
+    flight.landing = undefined;
+    // Not unconditional: after `detach` another flight may stand under this key.
+    if (this.#flights.get(key) === flight) this.#flights.delete(key);
   }
 
   /**

@@ -8,66 +8,61 @@ import { keyArgument } from '../core/key';
 import type { Expected, WriteOptions } from '../core/ports';
 import { parseReplication, type Replication } from './replication';
 
+type Words = [string, ...(string | number | Buffer)[]];
+
+/** One command that has one reply, as words: `RedisNode` spells it itself. Text in it is ASCII. */
+export interface SingleCommand<T> {
+  readonly words: Readonly<Words>;
+  /** The meaning of the reply, in which text is bytes. What it throws is what became of the command. */
+  readonly parse: (reply: unknown) => T;
+}
+
 /**
  * Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never
  * throws.
  */
 export type RedisCommand<T> = (client: Redis) => Promise<T>;
 
+export type NodeCommand<T> = SingleCommand<T> | RedisCommand<T>;
+
+/** The command as a function, for whatever client. */
+export function asSender<T>(command: NodeCommand<T>): RedisCommand<T> {
+  if (typeof command === 'function') return command;
+  return async (client) => command.parse(await client.callBuffer(...command.words));
+}
+
 /**
- * The value's bytes; null: absent. At most `bytesMax` of them: others can store half a gigabyte under a key, and one
- * GET of that would cost every caller of this process more than the one who asked.
- * @throws CacheError `too_large`
+ * The value's bytes, or none: then it is empty or absent, and `getEmptyOrAbsent` tells which. At most `bytesMax` of them:
+ * others can store half a gigabyte under a key, and one GET of that would cost every caller of this process more than
+ * the one who asked. @throws CacheError `too_large`
  */
-export function getValue(key: Key, bytesMax: number, isAsking = false): RedisCommand<Buffer | null> {
-  const name = keyArgument(key);
-  return async (client) => {
-    if (isAsking) sendAsking(client);
-    const bytes = checkedSize(await client.getrangeBuffer(name, 0, bytesMax), bytesMax);
-    if (bytes.length > 0) return bytes;
-    if (isAsking) sendAsking(client);
-    return getEmptyOrAbsent(client, name, bytesMax);
+export function getBytes(key: Key, bytesMax: number): SingleCommand<Buffer> {
+  // GETRANGE counts from 0 and includes its end, so it is asked for one byte more than may come.
+  return {
+    words: ['GETRANGE', keyArgument(key), 0, bytesMax],
+    parse: (reply) => checkedSize(reply, bytesMax),
   };
 }
 
 /**
- * `getValue` and, asked for behind it, the key's remaining life as `getLife` gives it. The other way round the value
- * of a later write could be kept for the longer life of the one before (R7); this way only an older value can, and
- * of that its reader will be told.
+ * GETRANGE gives nothing for an absent key and for an empty value alike; only GET tells which (null: absent), in one step.
+ * If a value has come in between, it is that. @throws CacheError `too_large`
  */
-export function getValueAndLife(
-  key: Key,
-  bytesMax: number,
-): RedisCommand<readonly [Buffer | null, number | undefined]> {
-  const name = keyArgument(key);
-  return async (client) => {
-    const [start, lifeMs] = await Promise.all([
-      client.getrangeBuffer(name, 0, bytesMax),
-      client.pttl(name).then(lifeOf),
-    ]);
-    const bytes = checkedSize(start, bytesMax);
-    // No life: the key was absent when that was asked, so a miss needs no second trip.
-    if (bytes.length > 0 || lifeMs === undefined) return [bytes.length > 0 ? bytes : null, lifeMs];
-    const value = await getEmptyOrAbsent(client, name, bytesMax);
-    // The life is of what was there before: it holds for nothing but the empty value.
-    return [value, value?.length === 0 ? lifeMs : undefined];
+export function getEmptyOrAbsent(key: Key, bytesMax: number): SingleCommand<Buffer | null> {
+  return {
+    words: ['GET', keyArgument(key)],
+    parse: (reply) => (reply === null ? null : checkedSize(reply, bytesMax)),
   };
 }
 
-/**
- * GETRANGE gives nothing for an absent key and for an empty value alike; only GET tells which, in one step. If a
- * value has come in between, it is that.
- */
-async function getEmptyOrAbsent(
-  client: Redis,
-  name: string | Buffer,
-  bytesMax: number,
-): Promise<Buffer | null> {
-  const bytes: unknown = await client.getBuffer(name);
-  return bytes === null ? null : checkedSize(bytes, bytesMax);
+/** The value of a key whose slot is on its way to the node; null: absent. @throws CacheError `too_large` */
+export function getAsking(key: Key, bytesMax: number): RedisCommand<Buffer | null> {
+  return async (client) => {
+    const bytes = await asking(getBytes(key, bytesMax))(client);
+    return bytes.length > 0 ? bytes : asking(getEmptyOrAbsent(key, bytesMax))(client);
+  };
 }
 
-/** GETRANGE counts from 0 and includes its end, so it was asked for one byte more than may come. */
 function checkedSize(bytes: unknown, bytesMax: number): Buffer {
   if (!Buffer.isBuffer(bytes)) throw nonsense();
   if (bytes.length > bytesMax)
@@ -79,21 +74,18 @@ function checkedSize(bytes: unknown, bytesMax: number): Buffer {
  * The command as a node takes it to which the slot is still on its way. It must be one that sends one command, at
  * once: ASKING holds for the next command on the connection and no further.
  */
-export function asking<T>(command: RedisCommand<T>): RedisCommand<T> {
+export function asking<T>(command: NodeCommand<T>): RedisCommand<T> {
+  const send = asSender(command);
   return (client) => {
-    sendAsking(client);
-    return command(client);
+    // Where it fails the command behind it fails as well, and that is heard.
+    client.asking().catch(() => undefined);
+    return send(client);
   };
 }
 
-function sendAsking(client: Redis): void {
-  // Where it fails the command behind it fails as well, and that is heard.
-  client.asking().catch(() => undefined);
-}
-
 /** Remaining life in ms; Infinity: no expiry; undefined: absent. */
-export function getLife(key: Key): RedisCommand<number | undefined> {
-  return async (client) => lifeOf(await client.pttl(keyArgument(key)));
+export function getLife(key: Key): SingleCommand<number | undefined> {
+  return { words: ['PTTL', keyArgument(key)], parse: lifeOf };
 }
 
 /** PTTL's answer: −1 is no expiry, −2 no key. */
@@ -103,17 +95,9 @@ function lifeOf(pttl: unknown): number | undefined {
   return pttl < 0 ? undefined : pttl;
 }
 
-/** A command that changes a key, as words, so that it can be sent alone or as a part of a transaction. */
-export interface RedisChange<T> {
+/** A command that changes a key, so that it can be sent alone or as a part of a transaction. */
+export interface RedisChange<T> extends SingleCommand<T> {
   readonly key: Key;
-  readonly words: Readonly<Words>;
-  /** The meaning of the reply. */
-  readonly parse: (reply: unknown) => T;
-}
-
-/** The change by itself. */
-export function sendChange<T>({ words, parse }: RedisChange<T>): RedisCommand<T> {
-  return async (client) => parse(await client.call(...words));
 }
 
 /**
@@ -127,7 +111,7 @@ export function sendAnnouncedChange<T>(change: RedisChange<T>, channel: string):
       client.call('MULTI'),
       client.call(name, ...args),
       client.call('PUBLISH', channel, keyArgument(change.key)),
-      client.call('EXEC'),
+      client.callBuffer('EXEC'),
     ]);
     const [begun, made] = settled;
     if (begun.status === 'rejected' && made.status === 'fulfilled') {
@@ -152,8 +136,6 @@ function withoutPreamble(thrown: unknown): unknown {
   if (thrown instanceof Error) thrown.message = thrown.message.replace(/^EXECABORT .* because of: -?/, '');
   return thrown;
 }
-
-type Words = [string, ...(string | number | Buffer)[]];
 
 /**
  * Compare and set on the stored bytes. Redis copies them into Lua and back: 1 MiB takes milliseconds, for everybody.
@@ -189,7 +171,7 @@ function isOne(reply: unknown): boolean {
 }
 
 function isOk(reply: unknown): boolean {
-  return reply === 'OK';
+  return Buffer.isBuffer(reply) && reply.length === 2 && reply[0] === 0x4f && reply[1] === 0x4b;
 }
 
 /** False: there was nothing, or something else than was expected. */
@@ -209,14 +191,14 @@ export function scanPage(cursor: string): RedisCommand<readonly [string, readonl
 }
 
 /** The master's offset in its replication stream; Infinity when the node is no master any more. */
-export function masterOffset(): RedisCommand<number> {
-  return async (client) => {
-    const role: unknown = await client.role();
-    if (!Array.isArray(role) || role[0] !== 'master') return Infinity;
+export const masterOffset: SingleCommand<number> = {
+  words: ['ROLE'],
+  parse: (role) => {
+    if (!Array.isArray(role) || String(role[0]) !== 'master') return Infinity;
     const offset = Number(role[1]);
     return Number.isSafeInteger(offset) ? offset : Infinity;
-  };
-}
+  },
+};
 
 /** What the node says of its replication. */
 export function getReplication(): RedisCommand<Replication> {

@@ -16,7 +16,7 @@ import { CacheError } from '../core/errors';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, type NodeAddress } from './client';
-import { masterOffset, waitForReplicas, type RedisCommand } from './commands';
+import { asSender, masterOffset, waitForReplicas, type NodeCommand } from './commands';
 import { translateRedisError, unreachable } from './redis-errors';
 
 /** Kept back from the deadline, so that WAIT's answer arrives before our own patience ends. */
@@ -55,16 +55,17 @@ export class ConfirmingConnection {
    * @throws CacheError `unavailable` when too few came by `deadlineMs`; the message says whether the change may stand.
    */
   run(
-    change: RedisCommand<boolean>,
+    change: NodeCommand<boolean>,
     deadlineMs: number,
   ): Promise<{ readonly reply: boolean; readonly offset: number }> {
     if (this.#closed) return Promise.reject(unreachable());
+    const sendChange = asSender(change);
     return new Promise((resolve, reject) => {
       let reply = false;
       this.#candidates.push({
         deadlineMs,
         send: (client) =>
-          change(client).then(
+          sendChange(client).then(
             (made) => (reply = made),
             (thrown: unknown) => {
               reject(translateRedisError(thrown));
@@ -115,7 +116,7 @@ export class ConfirmingConnection {
       withDeadline(work, untilMs - this.#clock.now(), tooFew);
     client.stream.cork();
     const sent = group.map((candidate) => candidate.send(client));
-    const offset = masterOffset()(client).catch(() => Infinity);
+    const offset = asSender(masterOffset)(client).catch(() => Infinity);
     client.stream.uncork();
     try {
       const [reached, ...areMade] = await inTime(Promise.all([offset, ...sent]));

@@ -12,31 +12,26 @@ import { CacheError } from '../core/errors';
 import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
+import { ChangeGroup } from './change-group';
 import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from './client';
-import { getReplication, masterOffset, type RedisCommand } from './commands';
-import { reasonOf, translateRedisError, unreachable } from './redis-errors';
+import { CommandBatch } from './command-batch';
+import { getReplication, masterOffset, type NodeCommand } from './commands';
+import { NodeRequest, type Asker } from './node-request';
+import { reasonOf, unreachable } from './redis-errors';
 import { ReplyFramer } from './reply-framer';
 import type { Replication } from './replication';
+import { RequestWatch, timedOut } from './request-watch';
 import { Trouble } from './trouble';
 
 /** A service does not wait longer than this for one node before it begins to serve with the others. */
 const FIRST_ATTEMPT_MS_MAX = 1000;
 /** A probe is given up after so long, and the node is suspect if nothing at all was heard of it. */
 const PROBE_WAIT_MS = 250;
-/** Silence of a node that owes an answer: shorter ones are nothing to worry about. */
-const SUSPICIOUS_SILENCE_MS = 250;
 /** Silence after which the connection itself is given up: it may be half open, and only a new one would tell. */
 const SILENCE_MS_MAX = 3000;
 
 /** What ioredis says of a reply that nobody asked for, and drops. */
 const UNASKED = 'Command queue state error';
-
-/** A command of this turn that has not left yet. */
-interface Departure {
-  readonly deadlineMs: number;
-  send(client: Redis): void;
-  refuse(error: CacheError): void;
-}
 
 export interface RedisNodeDeps {
   readonly clock: Clock;
@@ -62,12 +57,10 @@ export class RedisNode {
   #replication: Replication | undefined;
   /** The probe under way, if any: never more than one, so a frozen node collects no queue of them. */
   #probe: Promise<void> | undefined;
-  #inFlight = 0;
-  /** The commands that leave together at the end of this turn. */
-  #departures: Departure[] = [];
-  /** The answer to the ROLE that leaves behind them, if any of them wants it. */
-  #offsetBehind: Promise<number> | undefined;
-  #offsetWanted: ((offset: number | Promise<number>) => void) | undefined;
+  readonly #watch: RequestWatch;
+  /** What leaves together at the end of this turn, and the changes among it: a ROLE leaves behind them. */
+  #departures: NodeRequest[] = [];
+  #changes: ChangeGroup | undefined;
   #heardAtMs: number;
   #suspect = false;
   #closed = false;
@@ -78,6 +71,11 @@ export class RedisNode {
     this.#clock = deps.clock;
     this.#deps = deps;
     this.#heardAtMs = deps.clock.now();
+    this.#watch = new RequestWatch({
+      clock: deps.clock,
+      heardBytes: () => this.#heardBytes(),
+      onSilence: () => this.#suspectSilence(),
+    });
     this.#client = createClient(address, deps.readOnly);
     this.#watchHandshake = watchHandshake(this.#client, deps.clock);
     this.#trouble = new Trouble((cause) =>
@@ -120,7 +118,7 @@ export class RedisNode {
 
   /** Commands whose callers still wait for an answer. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#watch.size;
   }
 
   /** What the server said last on the present connection; undefined before that. */
@@ -142,41 +140,32 @@ export class RedisNode {
   }
 
   /**
-   * Runs one command. @throws CacheError as `Engine` promises: `timeout` after `deadlineMs`, or as soon as the node
-   * has been silent for `silenceMs` while it owed the answer.
+   * Asks for one command, which leaves at the end of this turn. It fails as `Engine` promises: `timeout` after
+   * `deadlineMs`, or as soon as the node has been silent for `silenceMs` while it owed the answer.
    */
-  run<T>(command: RedisCommand<T>, deadlineMs: number, silenceMs = Infinity): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#depart({
-        deadlineMs,
-        send: (client) => {
-          this.#await(command(client), deadlineMs, silenceMs).then(resolve, reject);
-        },
-        refuse: reject,
-      });
-    });
+  ask<T>(command: NodeCommand<T>, asker: Asker<T>, deadlineMs: number, silenceMs = Infinity): void {
+    this.#depart(new NodeRequest(command, asker, deadlineMs, silenceMs, undefined));
   }
 
   /**
-   * Runs a command that changes something, and tells an offset of the replication stream that has the change in it:
-   * learnt by one ROLE that leaves behind all changes of this turn. `Infinity`: it could not be learnt.
+   * As `ask`, of a command that changes something: tells an offset of the replication stream that has the change in it,
+   * learnt by one ROLE that leaves behind all changes of this turn.
    */
-  async change<T>(
-    command: RedisCommand<T>,
-    deadlineMs: number,
-  ): Promise<{ readonly reply: T; readonly offset: number }> {
-    this.#offsetBehind ??= new Promise<number>((resolve) => {
-      this.#offsetWanted = resolve;
+  change<T>(command: NodeCommand<T>, asker: Asker<T>, deadlineMs: number): void {
+    this.#changes ??= new ChangeGroup();
+    this.#depart(new NodeRequest(command, asker, deadlineMs, Infinity, this.#changes));
+  }
+
+  /** `ask`, for those who await it. @throws CacheError */
+  run<T>(command: NodeCommand<T>, deadlineMs: number, silenceMs = Infinity): Promise<T> {
+    return new Promise((settle, fail) => {
+      this.ask(command, { settle, fail }, deadlineMs, silenceMs);
     });
-    const offset = this.#offsetBehind;
-    const reply = await this.run(command, deadlineMs);
-    // The answers come in the order of the questions, so this one is here as well, or the connection is gone.
-    const leftMs = deadlineMs - this.#clock.now();
-    return { reply, offset: await withDeadline(offset, leftMs, timedOut).catch(() => Infinity) };
   }
 
   close(): void {
     this.#closed = true;
+    this.#watch.close();
     this.#client.disconnect();
   }
 
@@ -197,59 +186,37 @@ export class RedisNode {
     });
   }
 
-  #depart(departure: Departure): void {
+  #depart(request: NodeRequest): void {
     if (this.#departures.length === 0) setImmediate(() => this.#flush());
-    this.#departures.push(departure);
+    this.#departures.push(request);
   }
 
   #flush(): void {
     const departures = this.#departures;
-    const offsetWanted = this.#offsetWanted;
+    const changes = this.#changes;
     this.#departures = [];
-    this.#offsetBehind = undefined;
-    this.#offsetWanted = undefined;
+    this.#changes = undefined;
     const client = this.#client;
     if (client.status !== 'ready') {
-      for (const departure of departures) departure.refuse(unreachable());
-      offsetWanted?.(Infinity);
+      for (const request of departures) request.refuse(unreachable());
       return;
     }
     const nowMs = this.#clock.now();
+    this.#watch.begin(nowMs);
     // One system call for all of them.
     client.stream.cork();
-    for (const departure of departures) {
-      if (nowMs < departure.deadlineMs) departure.send(client);
-      else departure.refuse(timedOut());
+    const batch = new CommandBatch(client.stream);
+    for (const request of departures) {
+      if (nowMs < request.deadlineMs) request.leave(client, batch, this.#watch);
+      else request.refuse(timedOut());
     }
-    offsetWanted?.(masterOffset()(client).catch(() => Infinity));
+    if (changes !== undefined) {
+      // Its deadlines are those of the changes.
+      const role = new NodeRequest(masterOffset, changes, Infinity, Infinity, undefined);
+      role.leave(client, batch, undefined);
+    }
+    batch.flush();
     client.stream.uncork();
-  }
-
-  async #await<T>(answer: Promise<T>, deadlineMs: number, silenceMs: number): Promise<T> {
-    let heardAtMs = this.#clock.now();
-    let heardBytes = this.#heardBytes();
-    this.#inFlight += 1;
-    try {
-      for (;;) {
-        const leftMs = deadlineMs - this.#clock.now();
-        try {
-          return await withDeadline(answer, Math.min(leftMs, silenceMs), timedOut);
-        } catch (thrown) {
-          if (!(thrown instanceof CacheError) || thrown.code !== 'timeout') throw translateRedisError(thrown);
-          const nowMs = this.#clock.now();
-          const heard = this.#heardBytes();
-          const isSilent = heard === heardBytes;
-          // A large value on its way, this one or one before it in line, is no silence.
-          // What is left until the deadline may be less than a moment: nothing in that is no silence either.
-          if (isSilent && nowMs - heardAtMs >= SUSPICIOUS_SILENCE_MS) this.#suspectSilence();
-          if (isSilent || nowMs >= deadlineMs) throw thrown;
-          heardBytes = heard;
-          heardAtMs = nowMs;
-        }
-      }
-    } finally {
-      this.#inFlight -= 1;
-    }
   }
 
   #heardBytes(): number {
@@ -310,8 +277,4 @@ export class RedisNode {
   #complain(cause: unknown): void {
     if (!this.#closed) this.#trouble.meet(reasonOf(cause));
   }
-}
-
-function timedOut(): CacheError {
-  return new CacheError('timeout', 'The shard of this key did not answer in time.');
 }

@@ -18,7 +18,8 @@ import type { Clock } from '../lib/clock';
 import type { Closable } from '../lib/closers';
 import { DoorCounts, LATENCY_BOUNDS_MS, type OutcomeCounts } from './door-counts';
 import { openEventLoopMonitor } from './event-loop-delay';
-import { processMetrics } from './process-metrics';
+import { type MetricSamples, samplesOf } from './combined-metrics';
+import { processMetrics, processSamples } from './process-metrics';
 import { addSampledMetric, histogramSamples, type Sample } from './sampled-metric';
 
 export interface MetricsOptions {
@@ -32,6 +33,8 @@ export interface MetricsOptions {
 export interface Metrics extends Telemetry, Closable {
   /** Who counts for a door of that name: `http`, `resp`, `grpc`. Once for each door. */
   observerFor(door: string): Observer;
+  /** Everything, to be combined with what other workers have. */
+  samples(): Promise<MetricSamples>;
   close(): void;
 }
 
@@ -52,6 +55,7 @@ export function openMetrics({ clock, engine, near, snapshots }: MetricsOptions):
     name: 'ringcache_event_loop_delay_seconds',
     help: 'How late the event loop was over the last 10 to 20 s; quantile 1 is the worst of it.',
     type: 'gauge',
+    together: 'max',
     read() {
       const { p50, p99, max } = eventLoop.read();
       return Object.entries({ '0.5': p50, '0.99': p99, '1': max }).map(([quantile, delayMs]) => ({
@@ -70,6 +74,9 @@ export function openMetrics({ clock, engine, near, snapshots }: MetricsOptions):
     },
     async exposition() {
       return (await Promise.all([registry.metrics(), ofProcess.metrics()])).join('\n');
+    },
+    async samples() {
+      return (await Promise.all([samplesOf(registry), processSamples()])).flat();
     },
     figures: () => ({
       uptimeMs: clock.now() - startedMs,
@@ -198,12 +205,29 @@ function addSnapshotMetrics(registry: Registry, last: () => SavedSnapshot | unde
 /** A node that the engine does not name any more has no series any more. */
 function addNodeMetrics(registry: Registry, status: () => readonly ShardStatus[]): void {
   /** `of`: undefined where it is not known, or not a thing that this node has: then there is no such series. */
-  const add = (name: string, help: string, of: (node: NodeStatus) => number | boolean | undefined) =>
-    addSampledMetric(registry, { name, help, type: 'gauge', read: () => nodeSamples(status(), of) });
+  const add = (
+    name: string,
+    help: string,
+    of: (node: NodeStatus) => number | boolean | undefined,
+    together?: 'min' | 'max',
+  ) => {
+    const read = () => nodeSamples(status(), of);
+    addSampledMetric(registry, { name, help, type: 'gauge', ...(together && { together }), read });
+  };
 
-  add('ringcache_node_up', '1 while the node takes reads or writes.', ({ healthy }) => healthy);
-  add('ringcache_node_lag_bytes', 'How far a replica is behind its master.', ({ lagBytes }) => lagBytes);
-  add('ringcache_node_link_up', '1 while a replica has its link to its master.', ({ linkUp }) => linkUp);
+  add('ringcache_node_up', '1 while the node takes reads or writes.', ({ healthy }) => healthy, 'min');
+  add(
+    'ringcache_node_lag_bytes',
+    'How far a replica is behind its master.',
+    ({ lagBytes }) => lagBytes,
+    'max',
+  );
+  add(
+    'ringcache_node_link_up',
+    '1 while a replica has its link to its master.',
+    ({ linkUp }) => linkUp,
+    'min',
+  );
   add(
     'ringcache_node_in_flight',
     'Commands whose callers wait for it, but for those with ack.',
@@ -213,6 +237,7 @@ function addNodeMetrics(registry: Registry, status: () => readonly ShardStatus[]
     'ringcache_node_announces',
     '1 while what is read from it may be kept in the near cache.',
     ({ announces }) => announces,
+    'min',
   );
 }
 

@@ -3,6 +3,7 @@
  * is one set of them in a process. They keep no process alive.
  */
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { type MetricSamples, samplesOf } from './combined-metrics';
 
 /** What is not exposed. */
 const LEFT_OUT: readonly RegExp[] = [
@@ -29,4 +30,12 @@ export function processMetrics(): Registry {
     if (LEFT_OUT.some((pattern) => pattern.test(name))) registry.removeSingleMetric(name);
   }
   return registry;
+}
+
+/** The same, to be combined with those of other processes; prom-client would leave out when the first of them began. */
+export async function processSamples(): Promise<MetricSamples> {
+  const samples = await samplesOf(processMetrics());
+  return samples.map((metric) =>
+    metric.name === 'process_start_time_seconds' ? { ...metric, aggregator: 'min' } : metric,
+  );
 }

@@ -17,15 +17,18 @@ export interface SampledMetric {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
+  /** What the values of one series in several workers come to; unset: their sum. */
+  readonly together?: 'min' | 'max';
   /** All values there are now; a series that is not among them is gone. */
   readonly read: () => readonly Sample[];
 }
 
 /** Makes it part of what the registry exposes. @throws Error when the name is taken */
 export function addSampledMetric(registry: Registry, metric: SampledMetric): void {
-  const { name, help, type, read } = metric;
+  const { name, help, type, together: aggregator = 'sum', read } = metric;
+  const get = () => Promise.resolve({ name, help, type, aggregator, values: read() });
   // All that the registry asks of a metric; its types know its own classes only.
-  const registered = { name, help, type, get: () => Promise.resolve({ name, help, type, values: read() }) };
+  const registered = { name, help, type, get };
   registry.registerMetric(registered as unknown as Metric);
 }
 

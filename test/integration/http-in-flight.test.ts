@@ -27,7 +27,7 @@ function slow(cache: CacheService): CacheService {
 
 beforeAll(async () => {
   door = await openHttpDoor({ maxInFlight: MAX_IN_FLIGHT, around: slow });
-  listener = await openTestListener(door.app);
+  listener = await openTestListener(door);
 });
 
 afterEach(() => {

@@ -183,7 +183,7 @@ describe('the figures', () => {
   });
 
   it('the time that a slow sender takes is in no latency', async () => {
-    const listener = await openTestListener(door.app);
+    const listener = await openTestListener(door);
     const client = await openRaw(listener.port);
     for (const [command, target, body] of [
       ['WRITE', 'PUT /cache/k', '{"value":"v"}'],

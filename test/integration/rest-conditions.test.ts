@@ -50,7 +50,7 @@ async function openGateway(
         log,
       }),
   });
-  const listener: TestListener = await openTestListener(door.app, { maxConnections: 2 * CALLERS });
+  const listener: TestListener = await openTestListener(door, { maxConnections: 2 * CALLERS });
   const agent = new Agent({ keepAlive: true, ca: await readFile(listener.certFile) });
   return {
     send: (method, key, headers = {}, body = '') =>

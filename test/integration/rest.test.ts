@@ -718,7 +718,7 @@ describe('a session', () => {
 describe('the body of a PUT over a socket', () => {
   let listener: TestListener;
   beforeAll(async () => {
-    listener = await openTestListener(door.app);
+    listener = await openTestListener(door);
   });
   afterAll(() => listener.close());
 

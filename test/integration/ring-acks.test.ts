@@ -3,7 +3,7 @@ import type { Ack, Key } from '../../src/core/command';
 import type { Engine } from '../../src/core/ports';
 import type { ShardConfig } from '../../src/engines/shard';
 import { systemClock as clock } from '../../src/lib/clock';
-import { sendChange, setValue } from '../../src/redis/commands';
+import { setValue } from '../../src/redis/commands';
 import { ConfirmingConnection } from '../../src/redis/confirming-connection';
 import { NotDone } from '../../src/redis/redis-errors';
 import { clientsOf } from '../support/coherence';
@@ -109,7 +109,7 @@ describe('a connection that is closed, since the master is another one', () => {
 
   const run = (key: string): Promise<unknown> => {
     const change = setValue(key as Key, Buffer.from('v'), { ttlMs: 0, condition: undefined });
-    return connection.run(sendChange(change), clock.now() + 2000).catch((error: unknown) => error);
+    return connection.run(change, clock.now() + 2000).catch((error: unknown) => error);
   };
   async function leavesNothing(): Promise<void> {
     const mine = async () => (await clientsOf(shard.master)).filter(({ id }) => !others.includes(id));

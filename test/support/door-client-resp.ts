@@ -8,6 +8,7 @@ import type { HttpDoorOptions } from './http-door';
 import { openRespListener } from '../../src/doors/resp/listener';
 import { createSession } from '../../src/doors/resp/session';
 import { bulkOf, errorOf, type Word, WireConnection } from './resp-wire';
+import { HAS_SHORT_WAY } from './short-way';
 
 const MAX_CONNECTIONS = 1000;
 
@@ -22,6 +23,7 @@ export async function openRespDoorService(options: HttpDoorOptions = {}): Promis
     tls: undefined,
     maxConnections: MAX_CONNECTIONS,
     observer: observerFor('resp'),
+    hasShortWay: HAS_SHORT_WAY,
     createSession,
   });
   return {

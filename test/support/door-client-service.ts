@@ -12,7 +12,7 @@ export interface DoorService
 
 export async function openDoorService(options: HttpDoorOptions = {}): Promise<DoorService> {
   const door = await openHttpDoor(options);
-  const listener = await openTestListener(door.app);
+  const listener = await openTestListener(door);
   const agent = new Agent({ keepAlive: true, ca: await readFile(listener.certFile) });
   return {
     ...door,

@@ -11,7 +11,7 @@ import { Grants, type Principal, type Scope } from '../../src/core/grants';
 import type { Key } from '../../src/core/command';
 import { NearCache } from '../../src/core/near-cache';
 import type { Engine, Log, Observer } from '../../src/core/ports';
-import { createApp, type HttpDeps } from '../../src/doors/http/app';
+import { createApp, type HttpApp, type HttpDeps } from '../../src/doors/http/app';
 import { openMemory } from '../../src/engines/memory';
 import { systemClock } from '../../src/lib/clock';
 import { createSnapshots } from '../../src/snapshot/snapshots';
@@ -34,7 +34,8 @@ export interface DoorParts extends Pick<
 
 export interface HttpDoor {
   readonly parts: DoorParts;
-  readonly app: ReturnType<typeof createApp>;
+  readonly app: HttpApp['app'];
+  readonly fast: HttpApp['fast'];
   readonly engine: Engine;
   readonly log: RecordingLog;
   /** Of the client with all rights. */
@@ -52,6 +53,8 @@ export interface HttpDoorOptions {
   readonly corsOrigins?: readonly string[];
   /** In place of the memory engine. */
   readonly openEngine?: (log: Log) => Promise<Engine>;
+  /** Where not told, `FAST_PATH=false` in the environment of the tests takes it away from all of them. */
+  readonly hasFastPath?: boolean;
   /** Puts something around the core, to make it fail or wait. */
   readonly around?: (cache: CacheService) => CacheService;
 }
@@ -117,10 +120,11 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     telemetry: metrics,
     isDraining: options.isDraining ?? (() => false),
     corsOrigins: options.corsOrigins ?? [],
+    hasFastPath: options.hasFastPath ?? process.env['FAST_PATH'] !== 'false',
   };
   return {
     parts,
-    app: createApp(deps),
+    ...createApp(deps),
     engine,
     log,
     token: access.login(API_KEY, '127.0.0.1').accessToken,

@@ -1,6 +1,7 @@
 /** The HTTPS listener in front of a handler of the test, with limits wide enough not to be met by accident. */
 import { rm } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
+import type { HttpApp } from '../../src/doors/http/app';
 import { type Listener, type ListenerOptions, openListener } from '../../src/doors/http/listener';
 import { systemClock } from '../../src/lib/clock';
 import { type Certificate, makeCertificate } from './certificate';
@@ -11,9 +12,9 @@ export interface TestListener extends Listener, Certificate {
   readonly log: RecordingLog;
 }
 
-/** Listens on a free loopback port with a certificate of its own. */
+/** Listens on a free loopback port with a certificate of its own, for a door or for a handler of the test. */
 export async function openTestListener(
-  app: RequestListener,
+  handler: HttpApp | RequestListener,
   options: Partial<ListenerOptions> = {},
 ): Promise<TestListener> {
   const folder = await makeFolder();
@@ -25,7 +26,7 @@ export async function openTestListener(
     ...certificate,
     clientCaFile: undefined,
     maxConnections: 100,
-    app,
+    ...('app' in handler ? { app: handler.app, fast: handler.fast } : { app: handler }),
     clock: systemClock,
     log,
     ...options,

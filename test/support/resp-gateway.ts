@@ -8,7 +8,7 @@ import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { Grants, SCOPES, type Principal, type Scope } from '../../src/core/grants';
 import type { Limits } from '../../src/core/limits';
-import type { Engine } from '../../src/core/ports';
+import type { Engine, Observer } from '../../src/core/ports';
 import { NearCache } from '../../src/core/near-cache';
 import { openRespListener } from '../../src/doors/resp/listener';
 import { createSession } from '../../src/doors/resp/session';
@@ -22,6 +22,7 @@ import { createRecordingLog, type RecordingLog } from './log';
 import { silentObserver } from './observer';
 import { RespClient } from './resp-client';
 import { createTestCoherence, STORED_BYTES_MAX } from './ring';
+import { HAS_SHORT_WAY } from './short-way';
 import { USUAL_LIMITS } from './usual-limits';
 
 export interface RespGatewayOptions {
@@ -36,6 +37,8 @@ export interface RespGatewayOptions {
   readonly maxInFlight?: number;
   readonly coherence?: 'tracking' | 'pubsub';
   readonly limits?: Partial<Limits>;
+  readonly observer?: Observer;
+  readonly hasShortWay?: boolean;
 }
 
 export interface RespGateway {
@@ -115,7 +118,8 @@ export async function openRespGateway(options: RespGatewayOptions = {}): Promise
     limits: { ...USUAL_LIMITS, ...options.limits },
     clock,
     log,
-    observer: silentObserver,
+    observer: options.observer ?? silentObserver,
+    hasShortWay: options.hasShortWay ?? HAS_SHORT_WAY,
     createSession,
   });
   const { port } = listener;

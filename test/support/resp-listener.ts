@@ -11,6 +11,7 @@ import { makeFolder, removeFolder } from './child';
 import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
 import type { LogLine } from './log';
 import { WireConnection } from './resp-wire';
+import { HAS_SHORT_WAY } from './short-way';
 
 export interface TestRespListener {
   readonly port: number;
@@ -46,6 +47,7 @@ export async function openTestRespListener(options: TestRespOptions = {}): Promi
     maxConnections: 100,
     ...{ cache, access, limits, clock, log, maxInFlight },
     observer: observerFor('resp'),
+    hasShortWay: HAS_SHORT_WAY,
     createSession: (state) => {
       const session = new TestSession(state);
       sessions.push(session);

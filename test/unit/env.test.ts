@@ -41,6 +41,7 @@ function ring(environment: Environment): Extract<Config['engine'], { kind: 'ring
 describe('defaults', () => {
   it('are those of the contract', () => {
     expect(parsed()).toEqual({
+      workers: 1,
       http: {
         host: '127.0.0.1',
         port: 8000,
@@ -55,6 +56,7 @@ describe('defaults', () => {
       apiKey: undefined,
       clientsFile: 'clients.json',
       engine: { kind: 'memory' },
+      fastPath: true,
       near: { entries: 100000, bytes: 67108864, ttlMs: 300_000 },
       coherence: { kind: 'tracking' },
       snapshot: undefined,
@@ -130,7 +132,8 @@ describe('a value that is set', () => {
     ['BATCH_MAX', '1', (config) => config.limits.batchMax, 1],
     ['REQUEST_TIMEOUT_MS', '500', (config) => config.limits.requestTimeoutMs, 500],
     ['CORS_ORIGINS', 'https://a', (config) => config.http.corsOrigins, ['https://a']],
-    ['WORKERS', '1', (config) => config.http.port, 8000],
+    ['FAST_PATH', 'false', (config) => config.fastPath, false],
+    ['WORKERS', '1', (config) => config.workers, 1],
     ['LOG_LEVEL', 'debug', (config) => config.logLevel, 'debug'],
   ])('%s=%s is taken', (name, text, read, expected) => {
     expect(read(parsed({ [name]: text }))).toEqual(expected);
@@ -145,6 +148,19 @@ describe('a value that is set', () => {
     });
     expect([engine.hash, engine.readFrom]).toEqual(['twemproxy', 'master']);
   });
+});
+
+it.each([
+  ['2', 2],
+  ['64', 64],
+  ['auto', 'auto'],
+])('WORKERS=%s is taken where the workers have a store in common', (text, workers) => {
+  expect(parsed({ REDIS_NODES: 'a=redis://h', WORKERS: text }).workers).toBe(workers);
+});
+
+it('WORKERS has a limit', () => {
+  const faults = faultsOf({ REDIS_NODES: 'a=redis://h', WORKERS: '65' });
+  expect(faults).toEqual([expect.stringMatching(/^WORKERS: must be auto, or a whole number from 1 to 64/)]);
 });
 
 describe('a value that cannot be used', () => {
@@ -176,6 +192,8 @@ describe('a value that cannot be used', () => {
     ['NEAR_TTL_SECONDS', '0'],
     ['ENCRYPT_VALUES', 'yes'],
     ['MAX_CONNECTIONS', '0'],
+    ['WORKERS', '0'],
+    ['WORKERS', 'many'],
     ['RESP_PORT', '65536'],
     ['RESP_TLS', 'yes'],
     ['GRPC_PORT', '-1'],
@@ -221,21 +239,12 @@ describe('the clients file', () => {
   });
 });
 
-describe('what this version does not support', () => {
-  it.each([
-    ['WORKERS', 'auto'],
-    ['WORKERS', '2'],
-  ])('%s=%s is refused, not ignored', (name, text) => {
-    expect(faultsOf({ [name]: text })).toEqual([
-      expect.stringMatching(new RegExp(`^${name}: .*not supported by this version`)),
-    ]);
-  });
-});
-
 describe('settings that contradict each other', () => {
   it.each<[Environment, RegExp]>([
     [{ ENGINE: 'ring' }, /^REDIS_NODES: /],
     [{ ENGINE: 'memory', REDIS_NODES: 'a=redis://h' }, /^ENGINE: /],
+    [{ WORKERS: '2' }, /^WORKERS: must be 1 where ENGINE is memory/],
+    [{ ENGINE: 'memory', WORKERS: 'auto' }, /^WORKERS: must be 1 where ENGINE is memory/],
     [{ ENGINE: 'sentinel', REDIS_MASTERS: 'm' }, /^REDIS_SENTINELS: must be set/],
     [{ ENGINE: 'sentinel', REDIS_SENTINELS: 'h' }, /^REDIS_MASTERS: must be set/],
     [{ ...SENTINELS, REDIS_NODES: 'a=redis://h' }, /^ENGINE: sentinel contradicts REDIS_NODES/],

@@ -7,7 +7,7 @@ import { CacheError } from '../../src/core/errors';
 import type { Words } from '../../src/core/ports';
 import { Connection } from '../../src/doors/resp/connection';
 import type { ReplyPlace } from '../../src/doors/resp/reply-line';
-import type { RequestHandler } from '../../src/doors/resp/request-handler';
+import type { GetHandler, RequestHandler } from '../../src/doors/resp/request-handler';
 import type { RespDeps, SessionState } from '../../src/doors/resp/session-state';
 import { UnreadReplies } from '../../src/doors/resp/unread-replies';
 import { Budget } from '../../src/lib/budget';
@@ -49,6 +49,7 @@ class TestSession implements RequestHandler {
   hasEnded = false;
   place: ReplyPlace | undefined;
   recheckFault: Error | undefined;
+  shortWay: GetHandler | undefined;
 
   constructor(readonly state: SessionState) {}
 
@@ -309,6 +310,36 @@ describe('a credential that holds no more', () => {
     connection.check(CHECK_MS);
     await settle();
     expect([socket.said, socket.writableEnded]).toEqual(['-NOPERM No right to that.\r\n', true]);
+  });
+});
+
+describe('the short way of GET', () => {
+  const GET = '*2\r\n$3\r\nGET\r\n$1\r\nk\r\n';
+
+  it('is asked for each GET, and what it leaves is handed over in words', async () => {
+    const { socket, session, connection } = openDoor().open();
+    const asked: string[] = [];
+    let takes = true;
+    session.shortWay = {
+      beginTurn: () => asked.push('begin'),
+      interrupt: () => asked.push('interrupt'),
+      get: (key) => {
+        asked.push(`get ${key}`);
+        if (takes) connection.state.replies.writeBulk('short');
+        return takes;
+      },
+    };
+    socket.arrive(`${GET}${GET}ECHO x\r\n${GET}`);
+    expect(asked).toEqual(['begin', 'get k', 'get k', 'interrupt', 'get k']);
+    takes = false;
+    socket.arrive(GET);
+    expect(asked.slice(5)).toEqual(['begin', 'get k', 'interrupt']);
+    await settle();
+    expect(socket.said).toBe(
+      ['short', 'short', 'x', 'short', 'k'].map((v) => `$${v.length}\r\n${v}\r\n`).join(''),
+    );
+    expect(session.taken).toBe(2);
+    expect(connection.heldBytes).toBe(0);
   });
 });
 

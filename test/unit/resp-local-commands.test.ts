@@ -9,6 +9,7 @@ import { createStoreFacts } from '../../src/doors/resp/local/store-facts';
 import { replyToThrown } from '../../src/doors/resp/refusal';
 import { OutputLine } from '../../src/doors/resp/reply-line';
 import { createState, type RespDeps, type SessionState } from '../../src/doors/resp/session-state';
+import { chunkText } from '../support/chunk-text';
 import { createFakeClock } from '../support/fake-clock';
 import { createRecordingLog } from '../support/log';
 import { silentObserver } from '../support/observer';
@@ -64,7 +65,7 @@ function openState(changes: Partial<RespDeps> = {}) {
     }
     await Promise.resolve();
     await Promise.resolve();
-    return Buffer.concat(line.takeOutput()).toString('latin1');
+    return chunkText(line.takeOutput());
   };
   return { state, ask, failures, isClosed: () => isClosed };
 }

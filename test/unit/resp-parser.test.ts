@@ -270,3 +270,68 @@ it('a pipeline of 10,000 requests in one chunk is read in order', () => {
   expect(parser.next()).toBeUndefined();
   expect(parser.heldBytes).toBe(0);
 });
+
+describe('a glance at GET', () => {
+  const KEY = 'a key';
+  const GET = `*2\r\n$3\r\nGET\r\n$5\r\n${KEY}\r\n`;
+
+  it.each([
+    ['in capitals', GET, KEY],
+    ['in small letters', GET.replace('GET', 'gEt'), KEY],
+    ['any bytes', '*2\r\n$3\r\nGET\r\n$4\r\n\r\0\n\xff\r\n', '\r\0\n\xff'],
+    ['two other bytes behind the key', `${GET.slice(0, -2)}12`, KEY],
+    ['three digits', `*2\r\n$3\r\nGET\r\n$120\r\n${'x'.repeat(120)}\r\n`, 'x'.repeat(120)],
+  ])('finds its key, and takes nothing before it is told to (%s)', (_name, bytes, key) => {
+    const parser = new RequestParser(LIMITS);
+    for (let end = 1; end < bytes.length; end += 1) {
+      const part = new RequestParser(LIMITS);
+      part.push(Buffer.from(bytes.slice(0, end), 'latin1'));
+      expect(part.peekGet()).toBeUndefined();
+    }
+    parser.push(Buffer.from(bytes + bytes + PING, 'latin1'));
+    expect(parser.peekGet()).toBe(key);
+    expect(parser.peekGet()).toBe(key);
+    expect(parser.heldBytes).toBe(2 * bytes.length + PING.length);
+    expect(parser.next()?.[1]?.toString('latin1')).toBe(key);
+    expect(parser.peekGet()).toBe(key);
+    parser.takeGet();
+    expect(parser.heldBytes).toBe(PING.length);
+    expect(parser.peekGet()).toBeUndefined();
+    expect(parser.next()?.toString()).toBe('PING');
+  });
+
+  it.each([
+    ['another command', GET.replace('GET', 'SET')],
+    ['bytes that are letters but for one bit', GET.replace('GET', 'G\x05T')],
+    ['a longer name', '*2\r\n$4\r\nGETX\r\n$1\r\nk\r\n'],
+    ['more words', '*3\r\n$3\r\nGET\r\n$1\r\na\r\n$1\r\nb\r\n'],
+    ['an empty key', '*2\r\n$3\r\nGET\r\n$0\r\n\r\n'],
+    ['a zero in front', GET.replace('$5', '$05')],
+    ['no number', GET.replace('$5', '$x')],
+    ['four digits', `*2\r\n$3\r\nGET\r\n$1000\r\n${'x'.repeat(1000)}\r\n`],
+    ['an inline line', 'GET some key of some length\r\n'],
+  ])('leaves to others what is none, or is spelled as no program does (%s)', (_name, bytes) => {
+    const parser = new RequestParser(LIMITS);
+    parser.push(Buffer.from(bytes, 'latin1'));
+    expect(parser.peekGet()).toBeUndefined();
+  });
+
+  it.each([{ wordsMax: 1 }, { bulkBytesMax: 4 }, { requestBytesMax: 7 }])(
+    'leaves what is beyond %j',
+    (limit) => {
+      const parser = new RequestParser({ ...LIMITS, ...limit });
+      parser.push(Buffer.from(GET));
+      expect(parser.peekGet()).toBeUndefined();
+      expect(() => parser.next()).toThrow(ProtocolError);
+    },
+  );
+
+  it('looks at nothing within a request that is being read', () => {
+    const parser = new RequestParser(LIMITS);
+    parser.push(Buffer.from(`*2\r\n$4\r\nECHO\r\n$${GET.length}\r\n`));
+    expect(parser.next()).toBeUndefined();
+    parser.push(Buffer.from(`${GET}\r\n`));
+    expect(parser.peekGet()).toBeUndefined();
+    expect(parser.next()?.[1]?.toString()).toBe(GET);
+  });
+});

@@ -9,6 +9,7 @@ import type { Http2SecureServer } from 'node:http2';
 import { type AddressInfo, createServer, type Server as PortServer } from 'node:net';
 import { CacheError } from '../../core/errors';
 import { Budget } from '../../lib/budget';
+import { limitConnections } from '../../lib/limit-connections';
 import { type CertificateFiles, readCertificate, watchCertificate } from '../../tls/certificate';
 import { createCacheService } from './cache-service';
 import { DoorCredentials } from './credentials';
@@ -25,6 +26,8 @@ export interface GrpcDoorOptions extends CertificateFiles, GrpcDeps {
   /** 0: any that is free. */
   readonly port: number;
   readonly maxConnections: number;
+  /** With other workers. */
+  readonly sharesPort?: boolean;
   /** In place of what holds usually; for tests. */
   readonly times?: Partial<typeof TIMES> | undefined;
 }
@@ -115,7 +118,7 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     peers.accept(socket);
     injector.injectConnection(socket);
   });
-  portServer.maxConnections = options.maxConnections;
+  limitConnections(portServer, options.maxConnections, options.sharesPort === true);
   try {
     await listen(portServer, host, port);
   } catch (thrown) {

@@ -6,6 +6,7 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import type { Access } from '../../auth/access';
 import { CacheError, toCacheError } from '../../core/errors';
 import type { Log, Observer, Telemetry } from '../../core/ports';
+import type { WholeReport } from '../../core/whole-report';
 import { Budget } from '../../lib/budget';
 import { createCommandRoute } from './commands/command-route';
 import { addCompatRoutes } from './compat/compat-routes';
@@ -14,6 +15,7 @@ import { addConsoleRoutes } from './console/console-routes';
 import { createCors } from './cors';
 import { addDocsRoutes } from './docs/docs-routes';
 import { type DoorContext, Exchange } from './exchange';
+import type { FastHandler } from './fast/fast-path';
 import { createLoginRoute } from './login/login-route';
 import { answerLive, createReadyRoute } from './ops/health-routes';
 import { createMetricsRoute } from './ops/metrics-route';
@@ -31,18 +33,31 @@ export interface HttpDeps extends RouteDeps {
   readonly log: Log;
   readonly observer: Observer;
   readonly telemetry: Telemetry;
+  /** All processes that share the port; undefined: this is the only one. */
+  readonly workers?: { report(): Promise<WholeReport> } | undefined;
   /** Requests at work at the same time. */
   readonly maxInFlight: number;
   readonly isDraining: () => boolean;
   /** Whose pages may call from browsers; empty: nobody's, and no answer says anything about origins. */
   readonly corsOrigins: readonly string[];
+  /** Plain commands go past Node's parser and Express; see `fast/fast-path.ts`. */
+  readonly hasFastPath: boolean;
 }
 
 /** Bytes of all bodies that are being sent or worked on. Over it: 503, before memory runs out. */
 const BODY_BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
 
+/** What a listener hands requests to. */
+export interface HttpApp {
+  readonly app: express.Express;
+  /** Answers `POST /cache` as `app` does, without Express in between; undefined: only `app` can. */
+  readonly fast: FastHandler | undefined;
+}
+
+const COMMANDS = '/cache';
+
 /** The application, without a socket: `openListener` and the tests give it one. */
-export function createApp(deps: HttpDeps): express.Express {
+export function createApp(deps: HttpDeps): HttpApp {
   const { cache, access, log, clock, isDraining, corsOrigins } = deps;
   const door: DoorContext = {
     clock,
@@ -85,13 +100,14 @@ export function createApp(deps: HttpDeps): express.Express {
   if (corsOrigins.length > 0) app.use(createCors(corsOrigins, serve('preflight', allowPreflight)));
 
   // In the order of how often they are asked for: Express tries one after the other.
-  addRoutes('/cache', { POST: createCommandRoute(deps) });
+  const answerCommands = createCommandRoute(deps);
+  addRoutes(COMMANDS, { POST: answerCommands });
   addRestRoutes(addRoutes, deps);
   addRoutes('/login', { POST: createLoginRoute(access) });
   addCompatRoutes(addRoutes, deps);
   addRoutes('/livez', { GET: answerLive });
   addRoutes('/readyz', { GET: createReadyRoute(cache, isDraining) });
-  addRoutes('/status', { GET: createStatusRoute(cache, access, deps.telemetry) });
+  addRoutes('/status', { GET: createStatusRoute(cache, access, deps) });
   addRoutes('/metrics', { GET: createMetricsRoute(deps.telemetry, access) });
   addRoutes('/ring', { GET: createPlacementRoute(cache, access) });
   addRoutes('/ring/:key', { GET: createRingRoute(deps) });
@@ -115,7 +131,12 @@ export function createApp(deps: HttpDeps): express.Express {
     else new Exchange(door, request, response, 'unknown').fail(ofExpress(thrown));
   };
   app.use(funnel);
-  return app;
+
+  const answerFast: FastHandler = (request, response) => {
+    new Exchange(door, request, response, `POST ${COMMANDS}`).attempt(answerCommands);
+  };
+  // What pages of other origins are told is Express's to say.
+  return { app, fast: deps.hasFastPath && corsOrigins.length === 0 ? answerFast : undefined };
 }
 
 function allowPreflight(exchange: Exchange): void {

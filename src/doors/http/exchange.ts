@@ -11,6 +11,7 @@ import { reportInternal } from '../../core/report-internal';
 import type { Clock } from '../../lib/clock';
 import { authenticate } from './authenticate';
 import type { Budget } from '../../lib/budget';
+import { PlainRequest, type PlainResponse } from './fast/plain-messages';
 import { headOf, requestIdOf, type RequestNotes } from './messages';
 import type { RequestHead } from './request-head';
 import { type Body, DATA_HEADERS, HTTP_STATUS, respond, respondError } from './respond';
@@ -26,11 +27,25 @@ export interface DoorContext {
   readonly inFlight: Budget;
 }
 
+/** What Node and Express made of what came. */
+export type GeneralRequest = Request & RequestNotes;
+
+/** An exchange of the fast path. */
+export type PlainExchange = Exchange<PlainRequest, PlainResponse>;
+export type AnyExchange = Exchange | PlainExchange;
+
+export function isPlain(exchange: AnyExchange): exchange is PlainExchange {
+  return exchange.request instanceof PlainRequest;
+}
+
 /** An unread body up to this size is cheaper to read and forget than a new connection. */
 const UNREAD_BYTES_KEPT = 16 * 1024;
 const CLOSE: readonly string[] = ['Connection', 'close'];
 
-export class Exchange {
+export class Exchange<
+  Asked extends GeneralRequest | PlainRequest = GeneralRequest,
+  Answer extends Response | PlainResponse = Response,
+> {
   readonly requestId: string;
   /** Monotonic. */
   readonly arrivedMs: number;
@@ -47,8 +62,8 @@ export class Exchange {
 
   constructor(
     readonly door: DoorContext,
-    readonly request: Request & RequestNotes,
-    readonly response: Response,
+    readonly request: Asked,
+    readonly response: Answer,
     /** The route's pattern, never the path itself, which may hold a key. */
     readonly route: string,
   ) {
@@ -67,7 +82,8 @@ export class Exchange {
   }
 
   get head(): RequestHead {
-    return headOf(this.request);
+    const request: GeneralRequest | PlainRequest = this.request;
+    return request instanceof PlainRequest ? request.head : headOf(request);
   }
 
   /**
@@ -100,11 +116,6 @@ export class Exchange {
     this.#command = command;
     this.#commandMs = nowMs;
     this.#commandCount = count;
-  }
-
-  /** The body is going to be read: a client that waits to be asked for it is asked (RFC 9110 10.1.1). */
-  askForBody(): void {
-    if (this.request.awaitsContinue === true) this.response.writeContinue();
   }
 
   /** Counts bytes of the body against the door's budget until the exchange ends. False: there is no room. */

@@ -6,12 +6,16 @@ import type { Express } from 'express';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { CacheError, toCacheError } from '../../core/errors';
 import type { Log } from '../../core/ports';
 import type { Clock } from '../../lib/clock';
+import { limitConnections } from '../../lib/limit-connections';
 import { type CertificateFiles, readCertificate, watchCertificate } from '../../tls/certificate';
 import { TLS_OPTIONS } from '../../tls/options';
 import { Connections } from './connections';
+import { type FastHandler, openFastPath } from './fast/fast-path';
+import { KEEP_ALIVE_MS } from './fast/plain-messages';
 import { parseTarget } from './framing';
 import { CacheRequest, createMessageClasses } from './messages';
 
@@ -20,7 +24,11 @@ export interface ListenerOptions extends CertificateFiles {
   /** 0: any that is free. */
   readonly port: number;
   readonly maxConnections: number;
+  /** With other workers. */
+  readonly sharesPort?: boolean;
   readonly app: Express | RequestListener;
+  /** Plain commands go to it, past `app`; undefined: all requests go to `app`. */
+  readonly fast?: FastHandler | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -41,7 +49,7 @@ const LIMITS = {
   requestTimeout: 15_000,
   connectionsCheckingInterval: 1000,
   // Longer than load balancers keep idle connections, so that it is they who close them and never send into a close.
-  keepAliveTimeout: 65_000,
+  keepAliveTimeout: KEEP_ALIVE_MS,
   maxHeaderSize: 8192,
 } as const;
 
@@ -76,7 +84,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     requireHostHeader: false,
     ...('request' in app ? createMessageClasses(app) : { IncomingMessage: CacheRequest }),
   });
-  server.maxConnections = options.maxConnections + SURPLUS_MAX;
+  limitConnections(server, options.maxConnections + SURPLUS_MAX, options.sharesPort === true);
 
   const connections = new Connections(options.maxConnections, clock, log);
   let closed: Promise<void> | undefined;
@@ -109,7 +117,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 function serve(
   server: Server,
   connections: Connections,
-  { app, log }: ListenerOptions,
+  { app, fast, log }: ListenerOptions,
   isDraining: () => boolean,
 ): void {
   // Shared by all answers, so that a request costs no function of its own.
@@ -155,8 +163,17 @@ function serve(
     socket.resume();
     connections.peerOf(socket)?.giveUp(new CacheError('method_not_allowed', 'CONNECT is not supported.'));
   });
+  // Node lets an idle connection end by this timer, and takes a request of the fast path for idleness. The answer to
+  // that winds the timer up again.
+  server.on('timeout', (socket: TLSSocket) => {
+    if ((connections.peerOf(socket)?.pending ?? 0) === 0) socket.destroy();
+  });
   server.on('connection', (socket: Socket) => connections.accept(socket));
-  server.on('secureConnection', (socket) => connections.secure(socket));
+  server.on('secureConnection', (socket) => {
+    connections.secure(socket);
+    const peer = connections.peerOf(socket);
+    if (fast !== undefined && peer !== undefined) openFastPath(socket, { peer, handler: fast, isDraining });
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const peer = connections.peerOf(socket);
     if (peer === undefined || !socket.writable) {

@@ -29,7 +29,7 @@ export class CacheRequest extends IncomingMessage implements RequestNotes {
 }
 
 /** The id of a request, whoever made it: given on the first call, and kept. */
-export function requestIdOf(request: IncomingMessage & RequestNotes): string {
+export function requestIdOf(request: Pick<RequestNotes, 'requestId'> & object): string {
   return (request.requestId ??= createRequestId());
 }
 

@@ -11,6 +11,7 @@ import type { Log } from '../../core/ports';
 import { bytesTaken, Patience } from '../../lib/patience';
 import { METHODS } from './framing';
 import { createRequestId } from '../../core/request-id';
+import type { PlainRequest, PlainResponse } from './fast/plain-messages';
 import { type CacheRequest, requestIdOf } from './messages';
 import { respondError } from './respond';
 
@@ -31,11 +32,11 @@ export class Peer {
   /** No further request of this connection is served: its last answer is on its way, or has left. */
   isClosing = false;
   /** The latest request and its answer, until both are through. */
-  #request: CacheRequest | undefined;
-  #response: ServerResponse | undefined;
+  #request: CacheRequest | PlainRequest | undefined;
+  #response: ServerResponse | PlainResponse | undefined;
   /** To be said when all answers that are owed have left. */
   #farewell: CacheError | undefined;
-  #watched: CacheRequest | undefined;
+  #watched: CacheRequest | PlainRequest | undefined;
   readonly #receiving = new Patience();
   readonly #reading = new Patience();
 
@@ -53,7 +54,7 @@ export class Peer {
     socket.destroySoon = () => this.close();
   }
 
-  begin(request: CacheRequest, response: ServerResponse): void {
+  begin(request: CacheRequest | PlainRequest, response: ServerResponse | PlainResponse): void {
     this.hasAsked = true;
     this.pending++;
     this.#request = request;
@@ -91,7 +92,7 @@ export class Peer {
     this.isClosing = true;
     const request = this.#request;
     const response = this.#response;
-    if (request !== undefined && response !== undefined && !request.complete) {
+    if (request !== undefined && response !== undefined && isUnderWay(request)) {
       // The fault lies in this request's body. If it was answered early, there is nothing left to say.
       if (response.headersSent) {
         this.close();
@@ -159,6 +160,11 @@ export class Peer {
     const { code, message } = error;
     this.log.info({ request_id: requestId, address: this.address, code, reason: message }, 'refused');
   }
+}
+
+/** Not whole yet; those of the fast path are from the beginning. */
+function isUnderWay(request: CacheRequest | PlainRequest): request is CacheRequest {
+  return !request.complete;
 }
 
 function extraHeaders(error: CacheError): readonly string[] {

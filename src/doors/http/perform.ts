@@ -11,7 +11,7 @@ import type { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Limits } from '../../core/limits';
 import type { Clock } from '../../lib/clock';
-import type { Exchange } from './exchange';
+import type { AnyExchange } from './exchange';
 import { observeBatch } from '../../core/observe-batch';
 import { openRequestSession } from './request-session';
 
@@ -34,7 +34,7 @@ export interface Caller {
 export type GoodReply = Exclude<Reply, { readonly status: 'ERROR' }>;
 
 /** @throws CacheError `unauthenticated`, `bad_request` */
-export function identify(exchange: Exchange, { access, sessionTokens }: RouteDeps): Caller {
+export function identify(exchange: AnyExchange, { access, sessionTokens }: RouteDeps): Caller {
   return {
     principal: exchange.authenticate(access),
     session: openRequestSession(exchange, sessionTokens),
@@ -48,7 +48,7 @@ export function identify(exchange: Exchange, { access, sessionTokens }: RouteDep
  */
 export function perform(
   { cache, limits, clock }: RouteDeps,
-  exchange: Exchange,
+  exchange: AnyExchange,
   { principal, session }: Caller,
   command: Command,
   onReply: (reply: GoodReply) => unknown,
@@ -81,7 +81,7 @@ export function perform(
  */
 export function performBatch(
   { cache, limits, clock }: RouteDeps,
-  exchange: Exchange,
+  exchange: AnyExchange,
   { principal, session }: Caller,
   commands: readonly Command[],
   onReplies: (replies: readonly Reply[], deadlineMs: number) => unknown,

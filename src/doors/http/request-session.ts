@@ -5,17 +5,17 @@
 import { RequestSession } from '../../auth/request-session';
 import type { SessionTokens } from '../../auth/session-tokens';
 import { CacheError } from '../../core/errors';
-import type { Exchange } from './exchange';
+import { type AnyExchange, isPlain } from './exchange';
 
 const HEADER = 'Ringcache-Session';
 
 /**
- * undefined: the request has no such header.
+ * undefined: the request has no such header; one of the fast path never has it.
  * @throws CacheError `bad_request` when it has two, or one that is no token of ours
  */
-export function openRequestSession(exchange: Exchange, tokens: SessionTokens): RequestSession | undefined {
-  const { head, request, response } = exchange;
-  if (!head.hasSession) return undefined;
+export function openRequestSession(exchange: AnyExchange, tokens: SessionTokens): RequestSession | undefined {
+  if (!exchange.head.hasSession || isPlain(exchange)) return undefined;
+  const { request, response } = exchange;
   const [token = '', ...others] = request.headersDistinct[HEADER.toLowerCase()] ?? [];
   if (others.length > 0) throw new CacheError('bad_request', `There is more than one ${HEADER} field.`);
   return new RequestSession(tokens, (sealed) => response.setHeader(HEADER, sealed), tokens.open(token));

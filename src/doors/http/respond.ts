@@ -7,6 +7,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Command } from '../../core/command';
 import type { CacheError, ErrorCode } from '../../core/errors';
+import { PlainResponse } from './fast/plain-messages';
 
 /** `contract.md` 6. A new code does not compile until it has its status here. */
 export const HTTP_STATUS = {
@@ -67,11 +68,14 @@ export type Body = string | Buffer;
 
 /** An answer that leaves at the end of this turn of the event loop. */
 interface Departure {
-  readonly response: ServerResponse;
+  readonly response: ServerResponse | PlainResponse;
   readonly status: number;
   readonly headers: readonly string[];
+  readonly extra: readonly string[];
   readonly body: Body | undefined;
 }
+
+const NO_FIELDS: readonly string[] = [];
 
 /** The answers of this turn, of all connections. It is empty between turns, so nothing is shared for longer. */
 let departures: Departure[] = [];
@@ -85,20 +89,16 @@ let departures: Departure[] = [];
  * together, near hits were a third cheaper.
  */
 export function respond(
-  response: ServerResponse,
+  response: ServerResponse | PlainResponse,
   status: number,
   headers: readonly string[],
   body: Body | undefined,
-  extra?: readonly string[],
+  extra: readonly string[] = NO_FIELDS,
 ): void {
   if (response.headersSent || response.destroyed) return;
-  const all = headers.slice();
-  if (extra !== undefined) for (const part of extra) all.push(part);
-  const varyOfAll = response.getHeader('Vary');
-  if (varyOfAll !== undefined) joinVary(all, String(varyOfAll));
-  if (body !== undefined) all.push('Content-Length', String(Buffer.byteLength(body)));
   if (departures.length === 0) setImmediate(writeAnswers);
-  departures.push({ response, status, headers: all, body });
+  if (response instanceof PlainResponse) response.isDeparting = true;
+  departures.push({ response, status, headers, extra, body });
 }
 
 /**
@@ -113,16 +113,29 @@ function joinVary(headers: string[], varyOfAll: string): void {
 function writeAnswers(): void {
   const leaving = departures;
   departures = [];
-  for (const { response, status, headers, body } of leaving) {
+  for (const { response, status, headers, extra, body } of leaving) {
     // Answered twice in one turn: the first one counts.
     if (response.headersSent || response.destroyed) continue;
-    const { socket } = response;
-    if (socket !== null && socket.writableLength + (body?.length ?? 0) >= socket.writableHighWaterMark) {
-      parseOutsideTheSocket(socket);
-    }
-    response.writeHead(status, headers as string[]);
-    response.end(body);
+    if (response instanceof PlainResponse) response.write(status, headers, extra, String(body ?? ''));
+    else writeAnswer(response, status, [...headers, ...extra], body);
   }
+}
+
+function writeAnswer(
+  response: ServerResponse,
+  status: number,
+  headers: string[],
+  body: Body | undefined,
+): void {
+  const varyOfAll = response.getHeader('Vary');
+  if (varyOfAll !== undefined) joinVary(headers, String(varyOfAll));
+  if (body !== undefined) headers.push('Content-Length', String(Buffer.byteLength(body)));
+  const { socket } = response;
+  if (socket !== null && socket.writableLength + (body?.length ?? 0) >= socket.writableHighWaterMark) {
+    parseOutsideTheSocket(socket);
+  }
+  response.writeHead(status, headers);
+  response.end(body);
 }
 
 /** Connections whose requests are parsed from their stream, not inside the socket. */
@@ -168,7 +181,7 @@ function errorHeaders(error: CacheError): readonly string[] {
 
 /** Answers a failure of the whole request; `extra` as in `respond`. */
 export function respondError(
-  response: ServerResponse,
+  response: ServerResponse | PlainResponse,
   error: CacheError,
   requestId: string,
   details: { command?: Command['command']; extra?: readonly string[] } = {},

@@ -1,5 +1,6 @@
 /** A value as a field of a JSON answer, put together by hand: what is stored as JSON goes in as it is. */
 import { Json, type Value } from '../../core/command';
+import { quoted } from '../../core/json-text';
 
 /**
  * `"value":…`, or `"value_base64":"…"` where base64 is asked for, and for bytes that are not UTF-8, which have no other
@@ -8,7 +9,7 @@ import { Json, type Value } from '../../core/command';
 export function valueText(value: Value, base64: boolean, name: 'value' | 'Value' = 'value'): string {
   if (Buffer.isBuffer(value)) return base64Text(value, name);
   if (base64) return base64Text(Buffer.from(plainText(value)), name);
-  return `"${name}":${value instanceof Json ? value.text : JSON.stringify(value)}`;
+  return `"${name}":${value instanceof Json ? value.text : quoted(value)}`;
 }
 
 /** A value that is no bytes, as text alone: a string itself where UTF-8 can spell it, JSON text for all else. */

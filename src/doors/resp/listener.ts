@@ -7,6 +7,7 @@ import type { Limits } from '../../core/limits';
 import type { Log, Observer } from '../../core/ports';
 import { Budget } from '../../lib/budget';
 import type { Clock } from '../../lib/clock';
+import { limitConnections } from '../../lib/limit-connections';
 import { readCertificate, watchCertificate, type CertificateFiles } from '../../tls/certificate';
 import { TLS_OPTIONS } from '../../tls/options';
 import { Connections } from './connections';
@@ -22,6 +23,8 @@ export interface RespListenerOptions {
   /** undefined: plain TCP. */
   readonly tls: CertificateFiles | undefined;
   readonly maxConnections: number;
+  /** With other workers. */
+  readonly sharesPort?: boolean;
   readonly maxInFlight: number;
   readonly cache: CacheService;
   readonly access: Pick<Access, 'admit'>;
@@ -29,6 +32,8 @@ export interface RespListenerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly observer: Observer;
+  /** False: every request takes the general way (`short-way.ts`). */
+  readonly hasShortWay: boolean;
   /** Carries out what a connection asks for. */
   readonly createSession: (state: SessionState) => RequestHandler;
 }
@@ -62,11 +67,11 @@ const POLL_MS = 25;
 
 /** @throws Error when a file is no good (it names the file) or the address cannot be had */
 export async function openRespListener(options: RespListenerOptions): Promise<RespListener> {
-  const { host, port, cache, access, limits, clock, log, observer, maxInFlight } = options;
+  const { host, port, cache, access, limits, clock, log, observer, hasShortWay, maxInFlight } = options;
   const places = new Budget(maxInFlight);
   const connections = new Connections({
     deps: {
-      ...{ cache, access, limits, clock, log, observer, places },
+      ...{ cache, access, limits, clock, log, observer, hasShortWay, places },
       upstreams: new Budget(UPSTREAMS_MAX),
       requestBytes: new Budget(REQUEST_BYTES_MAX),
       unread: new UnreadReplies(limits.valueBytesMax),
@@ -80,7 +85,7 @@ export async function openRespListener(options: RespListenerOptions): Promise<Re
     options.tls === undefined
       ? openPlain(connections)
       : await openSecure(options.tls, connections, clock, log);
-  server.maxConnections = options.maxConnections + SURPLUS_MAX;
+  limitConnections(server, options.maxConnections + SURPLUS_MAX, options.sharesPort === true);
   try {
     await listen(server, host, port);
   } catch (failure) {

@@ -1,6 +1,7 @@
 /**
  * Bytes on their way out, in few pieces: what is short is copied into blocks that grow with what leaves in one turn, and
- * what is long leaves itself.
+ * what is long leaves itself. Short values that are ASCII are gathered as text: strings are joined without a call out of
+ * JavaScript, and one that leaves by itself needs no block at all (bench, row P4).
  */
 
 /** From this size on the bytes themselves leave; smaller ones are copied, since they may be views of large blocks. */
@@ -11,6 +12,10 @@ const BLOCK_BYTES_MAX = 64 * 1024;
 /** A larger one is not kept for the next turn. */
 const BLOCK_BYTES_KEPT = 4096;
 const NO_BLOCK = Buffer.alloc(0);
+/** Node writes text of so much without memory of its own for it. More goes into a block. */
+const TEXT_CHARS_MAX = 16 * 1024;
+/** Longer values are not worth gathering, and would be held by what was gathered. */
+const TEXT_VALUE_CHARS_MAX = 4096;
 /** `$`, the digits of a length, CR LF. */
 const HEADER_BYTES_MAX = 1 + 10 + 2;
 
@@ -20,22 +25,28 @@ const CR = 0x0d;
 const LF = 0x0a;
 const CRLF = Buffer.from('\r\n');
 
+/** What leaves: bytes, or text of which each character is one (`latin1`). */
+export type Chunk = Buffer | string;
+
 export class OutputBuffer {
-  /** What leaves next: these, then what is in `#block` from `#begin` to `#end`. */
+  /** What leaves next: these, then what is in `#block` from `#begin` to `#end`, then `#text`. */
   #chunks: Buffer[] = [];
   #chunkBytes = 0;
   #block = NO_BLOCK;
   #begin = 0;
   #end = 0;
   #nextBlockBytes = BLOCK_BYTES_MIN;
+  /** Of one byte a character. */
+  #text = '';
 
   /** Of what was not taken out. */
   get bytes(): number {
-    return this.#chunkBytes + this.#end - this.#begin;
+    return this.#chunkBytes + this.#end - this.#begin + this.#text.length;
   }
 
   /** Large ones are kept as they are, so they must not be written to later. */
   append(bytes: Buffer): void {
+    this.#blockText();
     if (bytes.length >= BY_REFERENCE_BYTES) {
       this.#cut();
       this.#chunks.push(bytes);
@@ -49,6 +60,12 @@ export class OutputBuffer {
 
   /** The value as a bulk string, without making a Buffer of that first. `valueBytes`: its length, text being UTF-8. */
   appendBulk(value: Buffer | string, valueBytes: number): void {
+    if (typeof value === 'string' && value.length === valueBytes && valueBytes <= TEXT_VALUE_CHARS_MAX) {
+      this.#text += `${bulkHead(valueBytes)}${value}\r\n`;
+      if (this.#text.length > TEXT_CHARS_MAX) this.#blockText();
+      return;
+    }
+    this.#blockText();
     if (typeof value !== 'string' && valueBytes >= BY_REFERENCE_BYTES) {
       this.#makeRoom(HEADER_BYTES_MAX);
       this.#end = writeHeader(this.#block, this.#end, valueBytes);
@@ -61,7 +78,15 @@ export class OutputBuffer {
   }
 
   /** What is to leave now, in order; nothing more is written to these bytes. */
-  take(): readonly Buffer[] {
+  take(): readonly Chunk[] {
+    if (this.#text !== '') {
+      if (this.#chunks.length === 0 && this.#end === this.#begin) {
+        const text = this.#text;
+        this.#text = '';
+        return [text];
+      }
+      this.#blockText();
+    }
     // A block that was not filled was larger than it had to be.
     if (this.#chunks.length === 0) this.#nextBlockBytes = Math.max(BLOCK_BYTES_MIN, this.#nextBlockBytes / 2);
     this.#cut();
@@ -73,9 +98,18 @@ export class OutputBuffer {
   }
 
   clear(): void {
+    this.#text = '';
     this.#chunks = [];
     this.#chunkBytes = 0;
     this.#dropBlock();
+  }
+
+  #blockText(): void {
+    const text = this.#text;
+    if (text === '') return;
+    this.#makeRoom(text.length);
+    this.#end += this.#block.write(text, this.#end, 'latin1');
+    this.#text = '';
   }
 
   #makeRoom(bytes: number): void {
@@ -99,6 +133,14 @@ export class OutputBuffer {
     this.#begin = this.#end = 0;
   }
 }
+
+/** What stands in front of a value of so many bytes. */
+function bulkHead(valueBytes: number): string {
+  return (HEADS[valueBytes] ??= `$${valueBytes}\r\n`);
+}
+
+/** Made when they are first wanted: joining the digits of each would cost as much as the value. */
+const HEADS = new Array<string | undefined>(TEXT_VALUE_CHARS_MAX + 1).fill(undefined);
 
 /** Where the next byte goes. */
 function writeBulk(block: Buffer, at: number, value: Buffer | string, valueBytes: number): number {

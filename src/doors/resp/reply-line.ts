@@ -2,10 +2,11 @@
  * Replies in the order of their requests, whenever they come. A reply that is there when none before it is owed goes
  * straight into the output; each other one takes a place in the line and is written when its turn comes.
  */
+import { Buffer } from 'node:buffer';
 import type { CountedCommand, Observer } from '../../core/ports';
 import { outcomeOf } from './command-outcome';
 import { encodeBulk } from './encoder';
-import { OutputBuffer } from './output-buffer';
+import { OutputBuffer, type Chunk } from './output-buffer';
 
 export interface ReplyPlace {
   /** The whole reply, once. The line keeps the bytes until they have left, so they must not be written to later. */
@@ -45,6 +46,8 @@ export class OutputLine implements ReplyLine {
   readonly #output = new OutputBuffer();
   #expectedBytes = FIRST_EXPECTED_BYTES;
   #hasEnded = false;
+  /** Values that were written and not counted yet: they are before they leave, all that leave together as one sum. */
+  #uncounted = 0;
   #waiting: (() => void)[] = [];
 
   /** `onReply` is called for each reply that comes, in its turn or before it. It must be cheap, and only make a note. */
@@ -86,7 +89,8 @@ export class OutputLine implements ReplyLine {
     if (this.#hasEnded) return;
     const valueBytes = Buffer.byteLength(value);
     this.#output.appendBulk(value, valueBytes);
-    this.observer.commands(this.label, 'SUCCESS', 1);
+    if (this.label !== 'READ') this.observer.commands(this.label, 'SUCCESS', 1);
+    else this.#uncounted += 1;
     this.#note(valueBytes);
   }
 
@@ -122,12 +126,14 @@ export class OutputLine implements ReplyLine {
   }
 
   /** What is to leave now, in order; nothing more is written to these bytes. */
-  takeOutput(): readonly Buffer[] {
+  takeOutput(): readonly Chunk[] {
+    this.#countValues();
     return this.#output.take();
   }
 
   /** The connection has ended: nothing is kept or taken any more, and nobody waits. */
   close(): void {
+    this.#countValues();
     this.#hasEnded = true;
     this.#first = this.#last = undefined;
     this.#owed = this.#earlyBytes = 0;
@@ -150,6 +156,12 @@ export class OutputLine implements ReplyLine {
 
   #count(label: CountedCommand, reply: Buffer): void {
     this.observer.commands(label, outcomeOf(label, reply), 1);
+  }
+
+  #countValues(): void {
+    if (this.#uncounted === 0) return;
+    this.observer.commands('READ', 'SUCCESS', this.#uncounted);
+    this.#uncounted = 0;
   }
 
   #note(replyBytes: number): void {

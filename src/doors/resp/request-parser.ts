@@ -12,6 +12,8 @@
  * Words are views of the chunks that arrived. Only a request that is cut is copied, into a buffer that grows with what
  * has arrived, not with what was announced.
  */
+import type { Key } from '../../core/command';
+import { keyWithin } from '../../core/key';
 import type { Words } from '../../core/ports';
 import { splitInlineWords } from './inline-words';
 
@@ -21,7 +23,12 @@ const ASTERISK = 0x2a;
 const DOLLAR = 0x24;
 const MINUS = 0x2d;
 const ZERO = 0x30;
+const TWO = 0x32;
+const THREE = 0x33;
 const NINE = 0x39;
+const SMALL_E = 0x65;
+const SMALL_G = 0x67;
+const SMALL_T = 0x74;
 
 /** Redis's own, beyond which a number is invalid whoever sends it. */
 const WORDS_MAX = 0x7fffffff;
@@ -34,6 +41,12 @@ const UNKNOWN_BULK_BYTES_MAX = 16_384;
 /** Of lines with a number that are read without a search for their end. */
 const SHORT_LINE_BYTES = 12;
 
+/** Before the length of the key. */
+const GET_HEAD_BYTES = 14;
+/** Of a length of one digit and of a key of one byte. */
+const GET_BYTES_MIN = GET_HEAD_BYTES + 1 + 2 + 1 + 2;
+/** Longer keys are read as all other words. */
+const GET_KEY_DIGITS_MAX = 3;
 const EMPTY = Buffer.alloc(0);
 
 /** What one request may have, at most. */
@@ -74,6 +87,8 @@ export class RequestParser {
   /** Of the bulks whose lengths were read. */
   #announcedBytes = 0;
   #bytesRead = 0;
+  /** Behind the GET that `peekGet` found. */
+  #getEnd = 0;
   #isClosed = false;
 
   constructor(limits: RequestLimits) {
@@ -119,6 +134,36 @@ export class RequestParser {
       }
     }
     return this.#readBulks();
+  }
+
+  /**
+   * The key, if the next request is `GET key`, is there as a whole, and is spelled as programs spell it. undefined: `next`
+   * will tell what there is. Nothing is taken, so `next` gives this request too; `takeGet` passes it by.
+   */
+  peekGet(): Key | undefined {
+    const buffer = this.#buffer;
+    const end = this.#end;
+    const from = this.#at;
+    if (this.#wordsLeft > 0 || end - from < GET_BYTES_MIN || !isGetHead(buffer, from)) return undefined;
+    let at = from + GET_HEAD_BYTES;
+    const far = at + GET_KEY_DIGITS_MAX;
+    let keyBytes = (buffer[at++] ?? 0) - ZERO;
+    if (keyBytes < 1 || keyBytes > 9) return undefined;
+    while (at < far && isDigit(buffer[at] ?? 0)) keyBytes = keyBytes * 10 + (buffer[at++] ?? 0) - ZERO;
+    // The byte behind the CR and those behind the key are not looked at, as everywhere here.
+    const keyAt = at + 2;
+    const keyEnd = keyAt + keyBytes;
+    const { wordsMax, bulkBytesMax, requestBytesMax } = this.limits;
+    const bytes = 3 + keyBytes;
+    if (buffer[at] !== CR || keyEnd + 2 > end) return undefined;
+    if (wordsMax < 2 || bytes > bulkBytesMax || bytes > requestBytesMax) return undefined;
+    this.#getEnd = keyEnd + 2;
+    return keyWithin(buffer, keyAt, keyEnd);
+  }
+
+  /** Passes by the request that `peekGet` has just found. */
+  takeGet(): void {
+    this.#at = this.#getEnd;
   }
 
   /** Into a buffer of our own with room for what comes; earlier words keep the old one. */
@@ -251,6 +296,31 @@ export class RequestParser {
     this.close();
     return new ProtocolError(`Protocol error: ${message}`);
   }
+}
+
+/** Whether `*2` CR LF `$3` CR LF `GET` CR LF `$` stands there, in whatever case. No loop: it costs twice as much. */
+function isGetHead(buffer: Buffer, at: number): boolean {
+  return (
+    buffer[at] === ASTERISK &&
+    buffer[at + 1] === TWO &&
+    buffer[at + 2] === CR &&
+    buffer[at + 3] === LF &&
+    buffer[at + 4] === DOLLAR &&
+    buffer[at + 5] === THREE &&
+    buffer[at + 6] === CR &&
+    buffer[at + 7] === LF &&
+    small(buffer[at + 8]) === SMALL_G &&
+    small(buffer[at + 9]) === SMALL_E &&
+    small(buffer[at + 10]) === SMALL_T &&
+    buffer[at + 11] === CR &&
+    buffer[at + 12] === LF &&
+    buffer[at + 13] === DOLLAR
+  );
+}
+
+/** The small letter of a letter; what is no letter does not become one of ours. */
+function small(byte = 0): number {
+  return byte | 0x20;
 }
 
 /**

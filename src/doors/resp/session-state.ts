@@ -17,6 +17,8 @@ export interface RespDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly observer: Observer;
+  /** GETs may go by `short-way.ts`; what they come to is the same without it. */
+  readonly hasShortWay: boolean;
   /** Places for sessions that have commands at work (MAX_IN_FLIGHT). */
   readonly places: Budget;
   /** Bytes of long requests of which a part is still to come. */

@@ -21,6 +21,7 @@ import type { RequestHandler } from './request-handler';
 import { scanShards } from './scan-command';
 import type { SessionState } from './session-state';
 import { SessionWork } from './session-work';
+import { ShortWay } from './short-way';
 import { relaySplit } from './split-commands';
 import { Subscriptions } from './subscriptions';
 import { Transaction } from './transaction';
@@ -50,6 +51,7 @@ interface Relaying {
 }
 
 class Session implements RequestHandler {
+  readonly shortWay: ShortWay | undefined;
   readonly #state: SessionState;
   readonly #relaying: Relaying | undefined;
   readonly #memory: MemoryCommands;
@@ -60,9 +62,12 @@ class Session implements RequestHandler {
     const { relay } = state.deps.cache;
     if (relay === undefined) return;
     const work = new SessionWork(state, relay);
+    const transaction = new Transaction(work);
+    const { cache, hasShortWay } = state.deps;
+    if (hasShortWay && cache.hasNear) this.shortWay = new ShortWay(work, transaction);
     this.#relaying = {
       work,
-      transaction: new Transaction(work),
+      transaction,
       blocking: new BlockingCommands(work),
       subscriptions: new Subscriptions(work),
     };

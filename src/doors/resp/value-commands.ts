@@ -31,23 +31,28 @@ export function readValue(
 ): undefined | Promise<void> {
   const key = keyFromBytes(words[1] ?? NO_BYTES);
   if (!isNearFor(work, key)) return perform(work, principal, prepare(work, principal, spec, words));
+  readNear(work, principal, key, work.deadlineMs);
+  return undefined;
+}
+
+/** GET of a key that `isNearFor` lets through. @throws CacheError */
+export function readNear(work: SessionWork, principal: Principal, key: Key, deadlineMs: number): void {
   const { state, place } = work;
   const { cache } = state.deps;
   place.begin();
   let reply: Reply | Promise<Reply>;
   try {
-    reply = cache.execute(principal, { command: 'READ', key, consistency: 'eventual' }, work.deadlineMs);
+    reply = cache.execute(principal, { command: 'READ', key, consistency: 'eventual' }, deadlineMs);
   } catch (thrown) {
     place.end();
     throw thrown;
   }
   if (reply instanceof Promise) {
     awaitRead(work, key, reply);
-    return undefined;
+    return;
   }
   place.end();
   writeRead(state.replies, reply, state.protocol);
-  return undefined;
 }
 
 /** Whether a read of the key may go through the core. */

@@ -15,7 +15,7 @@ import {
   untilRight,
 } from './checks.mjs';
 import { ask, requestBytes } from './exchange.mjs';
-import { findCommand } from './machine.mjs';
+import { childrenOf, findCommand } from './machine.mjs';
 import { freePort } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { KEYS, keyOf, valueOf } from './workload.mjs';
@@ -29,9 +29,9 @@ export function missingCommands(names) {
 
 /**
  * The service. `replicas`: undefined for the memory engine, else how many each master has; `near` false turns the
- * near cache off; `encrypted` true encrypts every value.
+ * near cache off; `encrypted` true encrypts every value; `workers`: how many processes serve.
  */
-export function ringcache({ name = 'ringcache', replicas, near = true, encrypted = false }) {
+export function ringcache({ name = 'ringcache', replicas, near = true, encrypted = false, workers = 1 }) {
   return {
     name,
     needs: replicas === undefined ? [] : ['redis-server'],
@@ -41,6 +41,7 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
         ...(shard === undefined ? { ENGINE: 'memory' } : { REDIS_NODES: shard.setting }),
         ...(near ? {} : { NEAR_ENTRIES: '0' }),
         ...(encrypted ? { ENCRYPTION_KEYS: `bench:${randomBytes(32).toString('base64')}` } : {}),
+        WORKERS: String(workers),
       });
       const [login] = await ask(endpoint, [
         requestBytes('POST', '/login', JSON_TYPE, JSON.stringify({ api_key: apiKey })),
@@ -50,24 +51,33 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
       const requests = (operation) => postRequests(operation, headers);
 
       await fill(endpoint, requests('WRITE'));
-      // The first READ of a key fills the near cache, and shows that the replicas have the value.
-      await untilRight(
-        endpoint,
-        requests('READ'),
-        isReadRight(() => true),
-      );
+      if (workers > 1) await server.started(() => allAnswer(endpoint, headers, workers));
+      // The first READ of a key fills the near cache, and shows that the replicas have the value. Connections go to one
+      // worker after the other.
+      for (let worker = 0; worker < workers; worker++) {
+        await untilRight(
+          endpoint,
+          requests('READ'),
+          isReadRight(() => true),
+        );
+      }
       const cameFrom = near
         ? ({ head }) => head.includes('detail=near')
         : ({ head }) => /detail=(replica|master)/.test(head);
       return {
         endpoint,
-        pids: [server.pid, ...(shard?.pids ?? [])],
+        pids: [server.pid, ...(workers > 1 ? childrenOf(server.pid) : []), ...(shard?.pids ?? [])],
         requests,
         check: (operation) => checkPosts(endpoint, requests, operation, cameFrom),
         close: () => Promise.all([server.stop(), shard?.stop()]),
       };
     },
   };
+}
+
+async function allAnswer(endpoint, headers, workers) {
+  const [reply] = await ask(endpoint, [requestBytes('GET', '/status', headers)]);
+  return JSON.parse(reply.body).workers.answered === workers;
 }
 
 /**

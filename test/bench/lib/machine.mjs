@@ -33,6 +33,23 @@ export function processorMs(pid) {
   }
 }
 
+/** Of Linux; elsewhere nothing is known of processor time either. */
+export function childrenOf(pid) {
+  try {
+    const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
+    return pids === '' ? [] : pids.split(' ').map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** So many cores for servers, and one more for the load; undefined where there are not as many. */
+export function chooseManyCores(servers) {
+  const cores = findCommand('taskset') === undefined ? [] : allowedCores();
+  if (cores.length <= servers) return undefined;
+  return { server: cores.slice(0, servers).join(), load: cores[servers] };
+}
+
 /**
  * Two cores of those we may use, the first for all servers of a contender together, the second for the load; both
  * undefined where there is no taskset or only one core.

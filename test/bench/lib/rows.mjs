@@ -4,13 +4,19 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { bareNode, missingCommands, ringcache, startService, webdisStack } from './contenders.mjs';
+import { grownTo } from './flatness.mjs';
 import { startRedis } from './redis.mjs';
 import { measureJoin, measureVisibility, p99, replicated } from './replicated.mjs';
 import { redisItself, respDoor, twemproxy } from './resp-contenders.mjs';
 import { redisBenchmark } from './resp-load.mjs';
 import { compare, median, play } from './rounds.mjs';
+import { playWorkers, workerGoals } from './workers.mjs';
 import { BATCH } from './workload.mjs';
 
+const NEAR_OVERHEAD_BYTES = 150;
+const NEAR_OVERHEAD = fileURLToPath(new URL('near-overhead.mjs', import.meta.url));
+const GROWTH_RATIO = 1.2;
+const WORKERS = 2;
 const START_SECONDS = 1.0;
 const READS_PER_SECOND = 500_000;
 const ENTRIES = 1_000_000;
@@ -22,6 +28,7 @@ const WRITES_QUICK = 300;
 const VISIBLE_MS = 10;
 const SAVE_PAUSE_MS = 20;
 const SAVE_MEMORY_RATIO = 2;
+const OVERHEAD_TIMEOUT_MS = 180_000;
 const SAVE_TIMEOUT_MS = 120_000;
 const SAVE_SNAPSHOT = fileURLToPath(new URL('save-snapshot.mjs', import.meta.url));
 const execFileAsync = promisify(execFile);
@@ -90,6 +97,48 @@ export const ROWS = {
       return joined(parts);
     },
   },
+  P6: {
+    title: 'what an entry of the near cache takes beside its key and value',
+    async measure(run, { isQuick }) {
+      const entries = isQuick ? ENTRIES_QUICK : ENTRIES;
+      const goals = [];
+      for (const kind of ['text', 'json', 'bytes']) {
+        run.progress(kind);
+        const { heap, turnedOver, resident } = await nearOverhead(kind, entries);
+        const label = `${entries.toLocaleString('en')} entries of 100 bytes, ${kind}`;
+        goals.push(
+          atMost(label, heap, 'bytes', NEAR_OVERHEAD_BYTES),
+          atMost(`${label}: when each had made way for another`, turnedOver, 'bytes', undefined),
+          atMost(`${label}: resident`, resident, 'bytes', undefined),
+        );
+      }
+      return { contenders: [], goals };
+    },
+  },
+  P7: {
+    title: 'POST /cache READ as keys, shards and clients become more',
+    async measure(run, pace) {
+      const manyKeys = pace.isQuick ? ENTRIES_QUICK : ENTRIES;
+      const count = (number, what) => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
+      const parts = [];
+      for (const sizes of [
+        [{ keys: 1000 }, { keys: manyKeys }, { keys: manyKeys, asked: 1000 }],
+        [{ shards: 1 }, { shards: 64 }],
+        [{ clients: 1 }, { clients: 1000 }],
+      ]) {
+        const players = sizes.map((size) => {
+          const [[what, number]] = Object.entries(size);
+          const asked = size.asked === undefined ? '' : `, ${size.asked} of them asked`;
+          return grownTo({ name: `${count(number, what.slice(0, -1))}${asked}`, ...size });
+        });
+        const contenders = await play(run, 'READ', players, pace);
+        const goals = [growth(contenders, 1, 0, GROWTH_RATIO)];
+        if (contenders.length > 2) goals.push(growth(contenders, 2, 0, undefined));
+        parts.push({ contenders, goals });
+      }
+      return joined(parts);
+    },
+  },
   P8: {
     title: 'start of the built service until readyz answers 200',
     async measure(run, { rounds }) {
@@ -125,6 +174,13 @@ export const ROWS = {
         parts.push(labelled(label, { contenders, goals: [ratio(contenders, 0, 1, goal)] }));
       }
       return joined(parts);
+    },
+  },
+  P10: {
+    title: `POST /cache READ, near hit, ${WORKERS} workers`,
+    async measure(run, pace) {
+      const contenders = await playWorkers(run, WORKERS, pace);
+      return { contenders, goals: workerGoals(contenders, WORKERS) };
     },
   },
   R1: {
@@ -197,6 +253,13 @@ export const ROWS = {
   },
 };
 
+/** In a process of its own, where nothing else takes memory. */
+async function nearOverhead(kind, entries) {
+  const words = ['--expose-gc', NEAR_OVERHEAD, kind, String(entries)];
+  const { stdout } = await execFileAsync(process.execPath, words, { timeout: OVERHEAD_TIMEOUT_MS });
+  return JSON.parse(stdout);
+}
+
 /** In a process of its own, which does nothing else. */
 async function saveSnapshot({ processes }, entries) {
   const file = path.join(processes.folder, 'snapshot');
@@ -237,6 +300,16 @@ function ratio(contenders, subjectAt, baseAt, goal) {
   const { byProcessor, byRate } = compare(subject, base);
   const value = Number.isNaN(byProcessor) ? byRate : byProcessor;
   return { label, unit: '×', value, goal, byRate, met: goal === undefined ? undefined : value >= goal };
+}
+
+/** How many times as much processor time a request costs; by requests per second where that is not known. */
+function growth(contenders, largeAt, smallAt, goal) {
+  const [large, small] = [contenders[largeAt], contenders[smallAt]];
+  const label = `${large.name} / ${small.name}`;
+  const skipped = large.skipped ?? small.skipped;
+  if (skipped !== undefined) return { label, skipped };
+  const { byProcessor, byRate } = compare(small, large);
+  return atMost(label, Number.isNaN(byProcessor) ? byRate : byProcessor, '×', goal);
 }
 
 function readsPerSecond({ name, samples }) {

@@ -4,7 +4,7 @@
  */
 import type { Reply } from '../../../core/command';
 import { CACHE_STATUS, CACHE_STATUS_MISS } from '../cache-status';
-import type { Exchange } from '../exchange';
+import type { AnyExchange } from '../exchange';
 import { batchOutcome } from '../../../core/observe-batch';
 import { type Caller, type GoodReply, identify, perform, performBatch, type RouteDeps } from '../perform';
 import { bodyBytesMax, decodeText, readJsonBody } from '../read-body';
@@ -12,7 +12,7 @@ import { CommandParser, type ParsedBody, type ParsedCommand } from './parse-comm
 import { type ReplyContext, replyText } from './reply-text';
 
 /** The handler of `POST /cache`. */
-export function createCommandRoute(deps: RouteDeps): (exchange: Exchange) => void {
+export function createCommandRoute(deps: RouteDeps): (exchange: AnyExchange) => void {
   const { limits, encryptionConfigured } = deps;
   const parser = new CommandParser(limits, encryptionConfigured);
   const bytesMax = bodyBytesMax(limits.valueBytesMax);
@@ -28,7 +28,7 @@ export function createCommandRoute(deps: RouteDeps): (exchange: Exchange) => voi
 
 function execute(
   deps: RouteDeps,
-  exchange: Exchange,
+  exchange: AnyExchange,
   caller: Caller,
   { isBatch, commands }: ParsedBody,
 ): void {
@@ -55,7 +55,12 @@ function execute(
   );
 }
 
-function answerOne(exchange: Exchange, parsed: ParsedCommand, reply: GoodReply, context: ReplyContext): void {
+function answerOne(
+  exchange: AnyExchange,
+  parsed: ParsedCommand,
+  reply: GoodReply,
+  context: ReplyContext,
+): void {
   if (reply.command !== 'READ') {
     exchange.answer(200, replyText(parsed, reply, context), reply.status);
   } else if (reply.status === 'NOT_FOUND') {
@@ -67,7 +72,7 @@ function answerOne(exchange: Exchange, parsed: ParsedCommand, reply: GoodReply, 
 
 /** HTTP 200 whatever became of the single commands: each reply speaks for itself. */
 function answerBatch(
-  exchange: Exchange,
+  exchange: AnyExchange,
   commands: readonly ParsedCommand[],
   replies: readonly Reply[],
   context: ReplyContext,

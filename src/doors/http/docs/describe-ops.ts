@@ -23,7 +23,7 @@ export function describeOps(): Paths {
       get: {
         operationId: 'getStatus',
         tags: ['Operations'],
-        summary: 'Engine, shards, nodes, near cache, and the figures of this process',
+        summary: 'Engine, shards, nodes, near cache, and the figures of all workers together',
         security: needs('admin'),
         responses: { '200': jsonAnswer('The state now.', STATUS), ...tokenFailures() },
       },
@@ -190,4 +190,13 @@ const STATUS = objectOf({
       'Of requests with a command in them: `counts[i]` took longer than `bounds_ms[i - 1]` and at most `bounds_ms[i]`, the last longer than all.',
   },
   event_loop_delay_ms: objectOf({ p50: MILLISECONDS, p99: MILLISECONDS, max: MILLISECONDS }),
+  workers: objectOf({
+    configured: { type: 'integer', minimum: 1, description: 'Processes that are to share the ports.' },
+    answered: {
+      type: 'integer',
+      minimum: 1,
+      description:
+        'Those that answered in time. What is counted is their sum; of a state the worst is shown.',
+    },
+  }),
 });

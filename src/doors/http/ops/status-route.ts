@@ -2,18 +2,35 @@
 import type { Access } from '../../../auth/access';
 import type { CacheService, CacheStatus } from '../../../core/cache';
 import type { NodeStatus, Telemetry, TelemetryFigures } from '../../../core/ports';
+import type { WholeReport } from '../../../core/whole-report';
 import type { Exchange } from '../exchange';
+
+export interface StatusSources {
+  readonly telemetry: Pick<Telemetry, 'figures'>;
+  /** All processes that share the port; undefined: this is the only one. */
+  readonly workers?: { report(): Promise<WholeReport> } | undefined;
+}
 
 /** The handler of `GET /status`. */
 export function createStatusRoute(
   cache: Pick<CacheService, 'status'>,
   access: Pick<Access, 'verify'>,
-  telemetry: Pick<Telemetry, 'figures'>,
-): (exchange: Exchange) => void {
-  return (exchange) => {
+  { telemetry, workers }: StatusSources,
+): (exchange: Exchange) => Promise<void> {
+  return async (exchange) => {
     const principal = exchange.authenticate(access);
     exchange.beginWork();
-    const fields = { ...cacheFields(cache.status(principal)), ...telemetryFields(telemetry.figures()) };
+    const status = cache.status(principal);
+    const report = (await workers?.report()) ?? {
+      workers: { configured: 1, answered: 1 },
+      status,
+      figures: telemetry.figures(),
+    };
+    const fields = {
+      ...cacheFields(report.status),
+      ...telemetryFields(report.figures),
+      workers: report.workers,
+    };
     exchange.answer(200, JSON.stringify(fields), 'SUCCESS');
   };
 }

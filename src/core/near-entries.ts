@@ -1,0 +1,171 @@
+/**
+ * What the near cache keeps, in columns: an entry is a slot (`lib/recency-slots.ts`), and its parts lie at that place of an
+ * array for each part. With an object for each entry, and a Buffer for each value that is bytes, the same took up to twice as
+ * much beside key and value, and the garbage collector had twice as many objects to go through.
+ *
+ * It knows the order of use, sizes and forms; when an entry may be served is for `near-cache.ts` to say.
+ */
+import { grown, RecencySlots, SLOTS_FIRST } from '../lib/recency-slots';
+import { Json, type Key, type Value } from './command';
+import type { Lease } from './ports';
+import { valueBytes } from './value';
+
+/** On which an entry is served; one object for all that were filled in one era under one lease. */
+export interface Terms {
+  readonly lease: Lease;
+  readonly era: number;
+}
+
+/**
+ * What an entry costs beside its key and value: their headers in V8's heap, the columns, and its place in V8's Map, which is
+ * between a quarter and wholly full. Measured (`npm run bench -- --row P6`) at 125 bytes where the Map is full, at 199 where
+ * it has just grown because keys came and went; the higher one, so that `NEAR_BYTES` errs to the safe side.
+ */
+const ENTRY_OVERHEAD_BYTES = 200;
+
+/** What a Buffer with memory of its own costs beside that and its content. */
+const BUFFER_OVERHEAD_BYTES = 200;
+
+/**
+ * Bytes up to this many are kept as text of one byte a character, and made a Buffer again when they are asked for: a Buffer
+ * for each entry costs more than their bytes, and making one as much as finding the entry. More are not copied each time.
+ */
+const SMALL_BYTES = 1024;
+
+/** How a value lies in its column. */
+const AS_IT_IS = 0;
+const JSON_TEXT = 1;
+const BYTE_STRING = 2;
+
+export class NearEntries {
+  readonly #columnMax: number;
+  readonly #slots: RecencySlots<Key>;
+  #expiresAtMs = new Float64Array(SLOTS_FIRST);
+  #sizes = new Uint32Array(SLOTS_FIRST);
+  #forms = new Uint8Array(SLOTS_FIRST);
+  readonly #values: (string | Buffer | undefined)[] = [undefined];
+  readonly #terms: (Terms | undefined)[] = [undefined];
+  #bytes = 0;
+
+  /** `entriesMax`: how many there will be at the same time at most. */
+  constructor(entriesMax: number) {
+    this.#columnMax = entriesMax + 1;
+    this.#slots = new RecencySlots(entriesMax);
+  }
+
+  get count(): number {
+    return this.#slots.size;
+  }
+
+  /** Of keys and values and all that is kept of them. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Where the key's entry is, or `NO_SLOT`. Not a use of it. */
+  find(key: Key): number {
+    return this.#slots.find(key);
+  }
+
+  /** The entry is the one used last now. */
+  use(slot: number): void {
+    this.#slots.use(slot);
+  }
+
+  keyAt(slot: number): Key {
+    return this.#slots.keyAt(slot);
+  }
+
+  /** The entry used longest ago, or `NO_SLOT`. */
+  oldest(): number {
+    return this.#slots.oldest();
+  }
+
+  /** The entry used last, or `NO_SLOT`. */
+  newest(): number {
+    return this.#slots.newest();
+  }
+
+  /** The entry used just before that one, or `NO_SLOT`. */
+  before(slot: number): number {
+    return this.#slots.before(slot);
+  }
+
+  expiresAtMs(slot: number): number {
+    return this.#expiresAtMs[slot] as number;
+  }
+
+  terms(slot: number): Terms {
+    return this.#terms[slot] as Terms;
+  }
+
+  /** As in `sizeOf`. */
+  size(slot: number): number {
+    return this.#sizes[slot] as number;
+  }
+
+  value(slot: number): Value {
+    const value = this.#values[slot] as string | Buffer;
+    const form = this.#forms[slot];
+    if (form === AS_IT_IS || typeof value !== 'string') return value;
+    return form === JSON_TEXT ? new Json(value) : Buffer.from(value, 'latin1');
+  }
+
+  /** A new entry, used last, for a key that has none. What is a window into something larger is copied. */
+  add(key: Key, value: Value, expiresAtMs: number, terms: Terms): void {
+    const slot = this.#slots.add(ownText(key));
+    if (slot >= this.#sizes.length) this.#grow();
+    const size = sizeOf(key, value);
+    this.#expiresAtMs[slot] = expiresAtMs;
+    this.#sizes[slot] = size;
+    this.#terms[slot] = terms;
+    this.#bytes += size;
+    if (typeof value === 'string') this.#keep(slot, AS_IT_IS, value);
+    else if (value instanceof Json) this.#keep(slot, JSON_TEXT, value.text);
+    else if (value.length <= SMALL_BYTES) this.#keep(slot, BYTE_STRING, value.toString('latin1'));
+    else this.#keep(slot, AS_IT_IS, ownMemory(value));
+  }
+
+  delete(slot: number): void {
+    this.#bytes -= this.size(slot);
+    this.#values[slot] = undefined;
+    this.#terms[slot] = undefined;
+    this.#slots.delete(slot);
+  }
+
+  #keep(slot: number, form: number, value: string | Buffer): void {
+    this.#forms[slot] = form;
+    this.#values[slot] = value;
+  }
+
+  #grow(): void {
+    this.#expiresAtMs = grown(this.#expiresAtMs, this.#columnMax);
+    this.#sizes = grown(this.#sizes, this.#columnMax);
+    this.#forms = grown(this.#forms, this.#columnMax);
+  }
+}
+
+/** The bytes that an entry takes, with all that is kept of it. */
+export function sizeOf(key: Key, value: Value): number {
+  return key.length + heapBytes(value) + ENTRY_OVERHEAD_BYTES;
+}
+
+/** V8 stores text of which any character is beyond Latin-1 in two bytes each. */
+function heapBytes(value: Value): number {
+  const bytes = valueBytes(value);
+  if (Buffer.isBuffer(value)) return bytes > SMALL_BYTES ? bytes + BUFFER_OVERHEAD_BYTES : bytes;
+  const { length } = typeof value === 'string' ? value : value.text;
+  return bytes === length ? bytes : Math.max(bytes, 2 * length);
+}
+
+/** A window into a whole packet, or into the block that small Buffers share, would keep all of that. */
+function ownMemory(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
+/** A key that was cut out of a body is a window into it for V8, and would keep all of that. */
+function ownText(key: Key): Key {
+  return Buffer.from(key, 'latin1').toString('latin1') as Key;
+}
