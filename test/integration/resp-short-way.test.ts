@@ -6,6 +6,7 @@
 import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Observer } from '../../src/core/ports';
+import { ShortWay } from '../../src/doors/resp/short-way';
 import { openRespGateway, type RespGateway, type RespGatewayOptions } from '../support/resp-gateway';
 import { startShards, type ShardProcesses } from '../support/redis';
 import { requestBytes, type Word } from '../support/resp-wire';
@@ -235,6 +236,22 @@ describe.each<{ what: string; options: Partial<RespGatewayOptions> }>([
       const [short, general] = await both(pieces);
       expect(short).toEqual(general);
       expect(short!.said.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('one of the two has it, and the other has not', async () => {
+    const taken = jest.spyOn(ShortWay.prototype, 'get');
+    try {
+      const howMany: number[] = [];
+      for (const { port } of gateways) {
+        taken.mockClear();
+        await said(port, [SCRIPTS['keys and values of all kinds']!]);
+        howMany.push(taken.mock.results.filter(({ value }) => value === true).length);
+      }
+      expect(howMany).toEqual([expect.any(Number), 0]);
+      expect(howMany[0]).toBeGreaterThan(gets.length);
+    } finally {
+      taken.mockRestore();
     }
   });
 

@@ -125,8 +125,18 @@ function masked(text: string): string {
 const QUIET_MS = 40;
 const LAST = Buffer.from('GET /the-last-request HTTP/1.1\r\nHost: localhost\r\n\r\n');
 
+/** What each request came to in the log since there were so many lines, without what differs from one run to the next. */
+function logged({ door }: Way, since: number): readonly string[] {
+  return door.log.lines
+    .slice(since)
+    .filter(({ level }) => level === 'request')
+    .map(({ fields }) => JSON.stringify({ ...fields, requestId: '', durationMs: 0, workMs: 0 }))
+    .sort();
+}
+
 /**
- * Says `packets` to both ways, and one more request behind them; waits until both have said the same and are done.
+ * Says `packets` to both ways, and one more request behind them; waits until both have said the same and are done, and have
+ * the same in the log.
  * `pause`: each packet is read before the next one is sent. @throws what was different, after two seconds
  */
 export async function expectSame(
@@ -135,6 +145,7 @@ export async function expectSame(
   { pause = false }: { readonly pause?: boolean } = {},
 ): Promise<Seen> {
   const [one, other] = await Promise.all([openWitness(fast), openWitness(general)]);
+  const since = [fast.door.log.lines.length, general.door.log.lines.length] as const;
   try {
     for (const packet of packets) {
       await Promise.all([one.sendRecord(packet), other.sendRecord(packet)]);
@@ -151,6 +162,7 @@ export async function expectSame(
     await eventually(() => {
       seen = one.seen();
       expect(seen).toEqual(other.seen());
+      expect(logged(fast, since[0])).toEqual(logged(general, since[1]));
       return true;
     }, 2000);
     return seen;

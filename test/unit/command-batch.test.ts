@@ -38,3 +38,14 @@ it('a long word goes out as it is, in its place', () => {
     `*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${long.length}\r\n\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`,
   );
 });
+
+it('more text than is good for one string goes out in parts, in order', () => {
+  const { batch, written } = setUp();
+  const words = ['SET', 'k', 'x'.repeat(10_000)] as const;
+  for (let count = 0; count < 100; count++) batch.add(words);
+  batch.flush();
+  expect(written.length).toBeGreaterThan(2);
+  expect(Math.max(...written.map(({ length }) => length))).toBeLessThan(300 * 1024);
+  const one = `*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10000\r\n${words[2]}\r\n`;
+  expect(Buffer.concat(written).toString()).toBe(one.repeat(100));
+});

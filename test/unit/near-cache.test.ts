@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { LEASE_WITHOUT_END } from '../../src/core/ports';
 import { Json, type Key, type Value } from '../../src/core/command';
 import { NearCache } from '../../src/core/near-cache';
@@ -12,6 +14,32 @@ function createNear(limits: { entries?: number; bytes?: number; ttlMs?: number }
   };
   return { near, clock, put };
 }
+
+describe("what is kept is nobody else's", () => {
+  it('a long value is no window into its packet', () => {
+    const { near, put } = createNear();
+    const packet = Buffer.alloc(8192, 'a');
+    put('k', packet.subarray(100, 4100));
+    packet.fill('b');
+    expect(near.get(K)).toEqual(Buffer.alloc(4000, 'a'));
+  });
+
+  it('a key is no window into the body that it was cut out of', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const count = 2000;
+    const bodyChars = 16_000;
+    const { put } = createNear({ entries: count, bytes: 1e9 });
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let index = 0; index < count; index++) {
+      const body = `the key number ${index} of all `.padEnd(bodyChars, '.');
+      put(/^(.*) of all/.exec(body)?.[1] ?? '', 'v');
+    }
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan((count * bodyChars) / 4);
+  });
+});
 
 describe('a fill', () => {
   it('is kept and found', () => {

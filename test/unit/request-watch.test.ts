@@ -1,3 +1,4 @@
+import { CacheError } from '../../src/core/errors';
 import { ChangeGroup } from '../../src/redis/change-group';
 import type { SingleCommand } from '../../src/redis/commands';
 import { NodeRequest } from '../../src/redis/node-request';
@@ -148,4 +149,42 @@ it('a reply whose meaning is an error fails the request', () => {
   request.resolve('v');
   expect(told).toEqual(['failed']);
   expect(watch.size).toBe(0);
+});
+
+it('who is ended by one that expires before it hears once, and those that are left are watched on', () => {
+  const { ask, pass, told, watch } = setUp();
+  const asked: { second?: NodeRequest } = {};
+  const first = new NodeRequest(
+    command,
+    {
+      settle: () => undefined,
+      fail: ({ code }) => {
+        told.push(`first: ${code}`);
+        asked.second?.refuse(new CacheError('unavailable', 'ended by the first'));
+      },
+    },
+    100 + 1_000_000,
+    Infinity,
+    undefined,
+  );
+  watch.begin(1_000_000);
+  first.leave(client as never, batch as never, watch);
+  asked.second = ask('second', 100);
+  ask('third', 200);
+  pass(100 + LATE_MS_MAX);
+  expect(told).toEqual(['first: timeout', 'second: unavailable']);
+  expect(watch.size).toBe(1);
+  pass(100 + LATE_MS_MAX);
+  expect(told.at(-1)).toBe('third: timeout');
+});
+
+it('a node that said a byte and then nothing is silent from then on', () => {
+  const { ask, pass, hear, told } = setUp();
+  ask('asked', 5000, 250);
+  pass(200);
+  hear();
+  pass(50 + LATE_MS_MAX);
+  expect(told).toEqual([]);
+  pass(250 + LATE_MS_MAX);
+  expect(told).toEqual(['silent', 'asked: timeout']);
 });
