@@ -17,7 +17,11 @@ afterAll(() => deployment.stop());
 
 /** An engine over the masters, all of them empty. */
 async function openEmptySentinel(): Promise<Engine> {
-  for (const name of MASTERS) await (await deployment.currentMaster(name)).client.flushall();
+  for (const name of MASTERS) {
+    // On a busy machine the Sentinels may be about to choose another one.
+    const master = await eventually(() => deployment.currentMaster(name), 15_000);
+    await master.client.flushall();
+  }
   await deployment.inSync();
   return openTestSentinel(deployment, { masters: MASTERS, storedBytesMax: 16 * 1024 * 1024 });
 }

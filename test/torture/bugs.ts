@@ -38,12 +38,12 @@ const INSTALL_OWN_VALUE: readonly Edit[] = [
   },
   {
     file: 'core/cache.js',
-    find: 'const existed = existedBy(condition, done);',
-    replace: `if (done && this.lastLease !== undefined) {
+    find: 'return writeReply(change, existedBy(condition, change.done));',
+    replace: `if (change.done && this.lastLease !== undefined) {
       const untilMs = command.ttlMs ? this.#options.clock.now() + command.ttlMs : Infinity;
       this.#near.fill(this.#near.takeTicket(command.key), command.value, untilMs, this.lastLease);
     }
-    const existed = existedBy(condition, done);`,
+    return writeReply(change, existedBy(condition, change.done));`,
   },
 ];
 
@@ -52,7 +52,13 @@ export const BUGS: readonly Bug[] = [
     name: 'no-fence',
     title: 'a fill is kept though its key was announced meanwhile',
     fault: 'R1',
-    edits: [{ file: 'core/near-cache.js', find: 'if (!valid || ', replace: 'if (' }],
+    edits: [
+      {
+        file: 'core/near-cache.js',
+        find: 'if (!this.enabled || !valid || ',
+        replace: 'if (!this.enabled || ',
+      },
+    ],
   },
   {
     name: 'other-node',
@@ -62,8 +68,8 @@ export const BUGS: readonly Bug[] = [
     edits: [
       {
         file: 'engines/shard-reader.js',
-        find: 'isAsking ? undefined : member.feed.lease;',
-        replace: 'isAsking ? undefined : this.#members.master.feed.lease;',
+        find: 'const { lease } = member.feed;',
+        replace: 'const { lease } = this.#members.master.feed;',
       },
       {
         file: 'engines/shard-members.js',
@@ -141,6 +147,11 @@ export const BUGS: readonly Bug[] = [
         file: 'coherence/tracking.js',
         find: "'REDIRECT', subscriberId)",
         replace: "'REDIRECT', subscriberId, 'NOLOOP')",
+      },
+      {
+        file: 'core/cache.js',
+        find: 'this.forget(key);\n                return writeReply(change,',
+        replace: 'this.#flights.detach(key);\n                return writeReply(change,',
       },
       {
         file: 'core/cache.js',
