@@ -8,6 +8,7 @@
 import { grown, RecencySlots, SLOTS_FIRST } from '../lib/recency-slots';
 import { Json, type Key, type Value } from './command';
 import type { Lease } from './ports';
+import { ownMemory } from '../lib/own-memory';
 import { valueBytes } from './value';
 
 /** On which an entry is served; one object for all that were filled in one era under one lease. */
@@ -156,13 +157,6 @@ function heapBytes(value: Value): number {
   if (Buffer.isBuffer(value)) return bytes > SMALL_BYTES ? bytes + BUFFER_OVERHEAD_BYTES : bytes;
   const { length } = typeof value === 'string' ? value : value.text;
   return bytes === length ? bytes : Math.max(bytes, 2 * length);
-}
-
-/** A window into a whole packet, or into the block that small Buffers share, would keep all of that. */
-function ownMemory(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }
 
 /** A key that was cut out of a body is a window into it for V8, and would keep all of that. */

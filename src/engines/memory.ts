@@ -14,6 +14,7 @@ import {
   type WriteOptions,
 } from '../core/ports';
 import type { Clock } from '../lib/clock';
+import { ownMemory } from '../lib/own-memory';
 import { RecencyMap } from '../lib/recency-map';
 import { isMet } from './is-met';
 
@@ -220,15 +221,4 @@ function sizeOf(key: Key, bytes: Buffer): number {
 function checkAck(ack: WriteOptions['ack']): void {
   if (ack > 0)
     throw new CacheError('unavailable', 'There are no replicas to acknowledge it; nothing was changed.');
-}
-
-/**
- * A small Buffer is often a view of a large block: of Node's shared pool, or of the request body it came in. Kept
- * as it is, it would hold all of that block, and `bytesMax` would bound nothing.
- */
-function ownMemory(bytes: Buffer): Buffer {
-  if (bytes.length === bytes.buffer.byteLength) return bytes;
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }

@@ -15,6 +15,7 @@
  *      still waits for something has the parser for all that follows: there they are worked on side by side.
  */
 import type { TLSSocket } from 'node:tls';
+import { ownMemory } from '../../../lib/own-memory';
 import type { Peer } from '../peer';
 import { parsePlainHead, type PlainHead } from './plain-head';
 import { type AnswerSink, PlainRequest, PlainResponse } from './plain-messages';
@@ -119,7 +120,7 @@ class FastPath implements AnswerSink {
       if (chunk.length > end && chunk.compare(bytes, 0, end, 0, end) === 0) return plain;
     }
     const plain = parsePlainHead(chunk);
-    if (plain?.isCommand === true) this.#known = { bytes: copyOf(chunk, plain.bytes), plain };
+    if (plain?.isCommand === true) this.#known = { bytes: ownMemory(chunk.subarray(0, plain.bytes)), plain };
     return plain;
   }
 
@@ -161,11 +162,4 @@ class FastPath implements AnswerSink {
       socket.resume();
     });
   }
-}
-
-/** Of its own: a piece of Node's shared pool would keep all of that for as long as the connection lives. */
-function copyOf(chunk: Buffer, bytes: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes);
-  chunk.copy(copy, 0, 0, bytes);
-  return copy;
 }
