@@ -2,7 +2,7 @@
 import type { Key } from '../../src/core/command';
 import { keyFromText } from '../../src/core/key';
 import type { Answer, DoorClient, DoorForm, Lack } from '../support/door-client';
-import type { DoorService } from '../support/door-client-service';
+import type { HttpDoor } from '../support/http-door';
 import { eventually } from '../support/eventually';
 import type { HttpDoorOptions } from '../support/http-door';
 
@@ -10,18 +10,18 @@ import type { HttpDoorOptions } from '../support/http-door';
 export interface DoorGround {
   readonly name: string;
   /** A service over the one store; where the store is in the process, each service has its own. */
-  open(options?: HttpDoorOptions): Promise<DoorService>;
+  open(options?: HttpDoorOptions): Promise<HttpDoor>;
   /** What is stored under a key, past all doors; undefined: nothing. */
-  stored(service: DoorService, key: Key): Promise<Buffer | undefined>;
+  stored(service: HttpDoor, key: Key): Promise<Buffer | undefined>;
   /** Stores bytes past all doors; when it resolves, whoever asks finds them. */
-  store(service: DoorService, key: Key, bytes: Buffer): Promise<void>;
+  store(service: HttpDoor, key: Key, bytes: Buffer): Promise<void>;
   /** The servers of a part of the store; undefined: it has none that could be away. */
   readonly servers: DoorServers | undefined;
 }
 
 export interface DoorServers {
   /** Whether they have the key. */
-  hold(service: DoorService, key: Key): Promise<boolean>;
+  hold(service: HttpDoor, key: Key): Promise<boolean>;
   /** Whether they are all there are. */
   readonly areAll: boolean;
   kill(): Promise<void>;
@@ -47,7 +47,7 @@ type Substitutable = 'put' | 'remove';
 const NOWHERE = { port: 0, agent: undefined as never };
 
 export class DoorFrame {
-  #service: DoorService | undefined;
+  #service: HttpDoor | undefined;
   #keys = 0;
 
   constructor(
@@ -56,7 +56,7 @@ export class DoorFrame {
   ) {}
 
   /** That most tests ask; open from `open` to `close`. */
-  get service(): DoorService {
+  get service(): HttpDoor {
     if (this.#service === undefined) throw new Error('there is no service yet');
     return this.#service;
   }
@@ -112,7 +112,7 @@ export class DoorFrame {
   }
 
   /** Until the near cache is filled: over Redis it takes a moment before a node's announcements count. */
-  async untilNear(service: DoorService): Promise<void> {
+  async untilNear(service: HttpDoor): Promise<void> {
     const door = this.connectTelling(service);
     const key = this.freshKey('near ');
     await door.put(key, text('v'));

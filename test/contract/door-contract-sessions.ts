@@ -1,6 +1,6 @@
 /** The door contract's part on sessions: into a door, out of it, and from one gateway to another. */
 import type { CallOptions } from '../support/door-client';
-import type { DoorService } from '../support/door-client-service';
+import type { HttpDoor } from '../support/http-door';
 import { type DoorFrame, type DoorServers, START_MS, text, type WholeClient } from './door-contract-frame';
 
 export function describeSessions(frame: DoorFrame): void {
@@ -48,7 +48,7 @@ export function describeSessions(frame: DoorFrame): void {
 
 function describeTwoGateways(frame: DoorFrame, servers: DoorServers): void {
   describe('of two gateways, while the replicas lag', () => {
-    let other: DoorService;
+    let other: HttpDoor;
     beforeAll(async () => {
       other = await frame.ground.open();
       await frame.untilNear(other);

@@ -1,6 +1,6 @@
 /** The door contract's part on what lies in the store: what others wrote there, and encrypted values. */
 import { keyFromText } from '../../src/core/key';
-import type { DoorService } from '../support/door-client-service';
+import type { HttpDoor } from '../support/http-door';
 import { type DoorFrame, START_MS, text, type WholeClient } from './door-contract-frame';
 
 export function describeStored(frame: DoorFrame): void {
@@ -25,7 +25,7 @@ export function describeStored(frame: DoorFrame): void {
 
   describe('with encryption', () => {
     const SECRET = 'a plain secret';
-    let sealing: DoorService;
+    let sealing: HttpDoor;
     beforeAll(async () => {
       sealing = await ground.open({ encryptionConfigured: true });
     }, START_MS);

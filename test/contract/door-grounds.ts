@@ -3,7 +3,7 @@ import type { Key } from '../../src/core/command';
 import { openReplicated } from '../../src/engines/replicated';
 import { openRing } from '../../src/engines/ring';
 import { systemClock as clock } from '../../src/lib/clock';
-import type { DoorService } from '../support/door-client-service';
+import type { HttpDoor } from '../support/http-door';
 import { eventually } from '../support/eventually';
 import type { HttpDoorOptions } from '../support/http-door';
 import { stopAfterTests } from '../support/leftovers';
@@ -12,7 +12,7 @@ import { createTestCoherence, STORED_BYTES_MAX } from '../support/ring';
 import type { DoorGround } from './door-contract-frame';
 
 /** Opens the doors that are to be tested. */
-export type OpenService = (options?: HttpDoorOptions) => Promise<DoorService>;
+export type OpenService = (options?: HttpDoorOptions) => Promise<HttpDoor>;
 
 const FIRST = 'shard-1';
 
@@ -82,7 +82,7 @@ export function ringGround(
 ): DoorGround {
   const shards = (): readonly ShardProcesses[] => processes().slice(0, shardCount);
   const first = (): ShardProcesses => shards()[0]!;
-  const shardOf = async (service: DoorService, key: Key): Promise<ShardProcesses> => {
+  const shardOf = async (service: HttpDoor, key: Key): Promise<ShardProcesses> => {
     const { shard } = await service.engine.locate(key, clock.now() + 5000);
     return shards().find(({ name }) => name === shard)!;
   };

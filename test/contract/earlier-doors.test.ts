@@ -2,8 +2,8 @@
  * What clients of earlier caches send, word by word, and what they get: over a shard of real Redis, which such clients
  * write to behind our back as well.
  */
-import request from 'supertest';
-import { type HttpDoor, openHttpDoor } from '../support/http-door';
+import type { Response } from 'supertest';
+import { type HttpDoor, openHttpDoor, request } from '../support/http-door';
 import { eventually } from '../support/eventually';
 import { type ShardProcesses, startShard } from '../support/redis';
 import { openTestRing } from '../support/ring';
@@ -34,9 +34,9 @@ async function send(
   target: string,
   body?: object | Buffer,
   headers: Readonly<Record<string, string>> = {},
-): Promise<request.Response> {
+): Promise<Response> {
   const name = method.toLowerCase() as Lowercase<Method>;
-  const sent = request(door.app)
+  const sent = request(door)
     [name](target)
     .set({ Authorization: `Bearer ${door.token}`, ...headers });
   if (body === undefined) return sent;
@@ -163,7 +163,7 @@ describe('GET, HEAD, PUT and DELETE /cache/K', () => {
     const etag = (await send('GET', '/cache/shared')).get('ETag')!;
     expect(etag).toMatch(/^"[\w-]+"$/);
     expect((await send('GET', '/cache/shared', undefined, { 'If-None-Match': etag })).status).toBe(304);
-    const change = (): Promise<request.Response> =>
+    const change = (): Promise<Response> =>
       send('PUT', '/cache/shared', { value: 'second' }, { 'If-Match': etag });
     expect([(await change()).status, (await change()).status]).toEqual([200, 412]);
     expect((await send('GET', '/cache/shared')).body).toMatchObject({ value: 'second' });

@@ -2,7 +2,7 @@
  * The door contract through every form of the HTTP door, over the engine in the process, rings of real
  * Redis and the replicated engine.
  */
-import { openDoorService } from '../support/door-client-service';
+import { openHttpDoor } from '../support/http-door';
 import { HTTP_FORMS } from '../support/door-client-http';
 import { type RedisProcess, type ShardProcesses, startRedis } from '../support/redis';
 import { describeDoorContract } from './door-contract';
@@ -17,17 +17,17 @@ beforeAll(async () => {
 }, START_MS);
 afterAll(() => Promise.all([redis, ...processes].map((server) => server.stop())));
 
-describeDoorContract(memoryGround(openDoorService), HTTP_FORMS);
+describeDoorContract(memoryGround(openHttpDoor), HTTP_FORMS);
 describeDoorContract(
-  ringGround(openDoorService, () => processes, 1),
+  ringGround(openHttpDoor, () => processes, 1),
   HTTP_FORMS,
 );
 describeDoorContract(
-  ringGround(openDoorService, () => processes, 3),
+  ringGround(openHttpDoor, () => processes, 3),
   HTTP_FORMS,
 );
 // What the forms do with a core is the same on every engine: one of them shows what this one does.
 describeDoorContract(
-  replicatedGround(openDoorService, () => redis),
+  replicatedGround(openHttpDoor, () => redis),
   HTTP_FORMS.slice(0, 1),
 );

@@ -4,7 +4,7 @@
  */
 import { openRespDoorService, RESP_FORMS } from '../support/door-client-resp';
 import { HTTP_COMMANDS } from '../support/door-client-http';
-import type { DoorService } from '../support/door-client-service';
+import type { HttpDoor } from '../support/http-door';
 import type { ShardProcesses } from '../support/redis';
 import { errorOf, WireConnection } from '../support/resp-wire';
 import { describeDoorContract } from './door-contract';
@@ -26,7 +26,7 @@ const RING_OF_3 = ringGround(openRespDoorService, () => processes, 3);
 
 describe.each([RING_OF_1, RING_OF_3])('over $name a connection is a session', (ground: DoorGround) => {
   const servers = ground.servers!;
-  let service: DoorService;
+  let service: HttpDoor;
   beforeAll(async () => {
     service = await ground.open();
   }, START_MS);
@@ -77,7 +77,7 @@ describe.each([RING_OF_1, RING_OF_3])('over $name a connection is a session', (g
 });
 
 describe('over memory', () => {
-  let service: DoorService;
+  let service: HttpDoor;
   let connection: WireConnection;
   beforeAll(async () => {
     service = await MEMORY.open();

@@ -5,9 +5,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Express } from 'express';
-import request from 'supertest';
+import type { Test } from 'supertest';
 import { SCOPES } from '../../src/core/grants';
-import { type HttpDoor, openHttpDoor } from '../support/http-door';
+import { type HttpDoor, openHttpDoor, request } from '../support/http-door';
 import { readmeBlocks, readmeProse } from '../support/readme';
 
 const ROOT = path.join(__dirname, '../..');
@@ -96,10 +96,10 @@ describe('the table of routes', () => {
   /** A value that is good for a route that has the parameter. */
   const PARAMETERS = { ttl: '1', encrypt: 'false', ack: '0', consistency: 'strong' };
 
-  const send = ({ method, target }: ToldRoute, token: string | undefined, query = ''): request.Test => {
+  const send = ({ method, target }: ToldRoute, token: string | undefined, query = ''): Test => {
     const separator = target.includes('?') ? '&' : '?';
     const name = method.toLowerCase() as 'get' | 'post' | 'put' | 'delete';
-    const sent = request(door.app)[name](target + (query === '' ? '' : separator + query));
+    const sent = request(door)[name](target + (query === '' ? '' : separator + query));
     if (token !== undefined) void sent.auth(token, { type: 'bearer' });
     // A WRITE, two pairs, and a value of its own: each route that takes a body takes this one.
     if (method === 'POST') return sent.send({ key: 'key', value: 'value' });

@@ -1,8 +1,7 @@
 /** The forms of earlier systems over a ring of real Redis servers: what others write there is seen, and stays true. */
-import request from 'supertest';
 import type { Cache, CacheService } from '../../src/core/cache';
 import { eventually } from '../support/eventually';
-import { openHttpDoor, type HttpDoor } from '../support/http-door';
+import { openHttpDoor, type HttpDoor, request } from '../support/http-door';
 import { type ShardProcesses, startShard } from '../support/redis';
 import { openTestRing } from '../support/ring';
 
@@ -27,11 +26,11 @@ afterAll(async () => {
 });
 
 const getval = async (key: string) => {
-  const reply = await request(door.app).get(`/getval/${key}`).set('Authorization', `Bearer ${door.token}`);
+  const reply = await request(door).get(`/getval/${key}`).set('Authorization', `Bearer ${door.token}`);
   return reply.text;
 };
 const set = async (pairs: object) => {
-  const reply = await request(door.app).post('/set').set('Authorization', `Bearer ${door.token}`).send(pairs);
+  const reply = await request(door).post('/set').set('Authorization', `Bearer ${door.token}`).send(pairs);
   return (reply.body as { message: string }).message;
 };
 

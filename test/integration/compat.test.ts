@@ -1,10 +1,9 @@
 /** The forms of earlier systems as `contract.md` 5 has them, over the real core and the memory engine. */
-import request from 'supertest';
 import type { CacheService } from '../../src/core/cache';
 import type { Command, Key, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { aroundCache } from '../support/around-cache';
-import { openHttpDoor, type HttpDoor } from '../support/http-door';
+import { openHttpDoor, type HttpDoor, request } from '../support/http-door';
 
 let door: HttpDoor;
 beforeAll(async () => {
@@ -15,9 +14,9 @@ afterAll(() => door.close());
 const NOT_TEXT = Buffer.of(0xff, 0xfe, 0);
 
 const get = (path: string, token = door.token, to = door) =>
-  request(to.app).get(path).set('Authorization', `Bearer ${token}`);
+  request(to).get(path).set('Authorization', `Bearer ${token}`);
 const post = (path: string, body: unknown, token = door.token, to = door) =>
-  request(to.app)
+  request(to)
     .post(path)
     .set('Authorization', `Bearer ${token}`)
     .set('Content-Type', 'application/json')
@@ -292,9 +291,7 @@ describe('GET /getval/{key}', () => {
 
   it('answers HEAD without a body, with the length of that of GET', async () => {
     await store('val head', 'v');
-    const reply = await request(door.app)
-      .head('/getval/val%20head')
-      .set('Authorization', `Bearer ${door.token}`);
+    const reply = await request(door).head('/getval/val%20head').set('Authorization', `Bearer ${door.token}`);
     expect([reply.status, reply.get('Content-Length')]).toEqual([200, '25']);
   });
 });
@@ -406,7 +403,7 @@ describe('each form', () => {
   });
 
   it.each(forms)('%s %s refuses other methods, and says which are right', async (method, path) => {
-    const reply = await request(door.app).delete(path);
+    const reply = await request(door).delete(path);
     expect([reply.status, reply.get('Allow')]).toEqual([405, method === 'GET' ? 'GET, HEAD' : 'POST']);
   });
 });

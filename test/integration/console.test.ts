@@ -1,8 +1,7 @@
 /** What serves the console: its files, their headers, and that nothing else is to be had. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import request from 'supertest';
-import { openHttpDoor, type HttpDoor } from '../support/http-door';
+import { openHttpDoor, type HttpDoor, request } from '../support/http-door';
 
 const PAGES = path.join(__dirname, '../../src/doors/http/console/pages');
 const POLICY =
@@ -15,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => door.close());
 
-const get = (url: string) => request(door.app).get(url);
+const get = (url: string) => request(door).get(url);
 
 /** What each file is served as; the page itself has the path of the door. */
 const FILES = readdirSync(PAGES).map((name) => [name === 'console.html' ? '/' : `/console/${name}`, name]);
@@ -95,7 +94,7 @@ describe('a browser that has a file', () => {
 
 it.each(['/', '/console/main.js'])('HEAD %s has the headers and no body', async (url) => {
   const { headers } = await get(url);
-  const reply = await request(door.app).head(url);
+  const reply = await request(door).head(url);
   expect(reply.status).toBe(200);
   expect(reply.text).toBeUndefined();
   for (const name of ['etag', 'content-type', 'content-length'])
@@ -124,7 +123,7 @@ it.each([
 });
 
 it.each(['/', '/console/main.js'])('%s takes GET and HEAD only', async (url) => {
-  const reply = await request(door.app).post(url);
+  const reply = await request(door).post(url);
   expect([reply.status, reply.headers['allow']]).toEqual([405, 'GET, HEAD']);
 });
 

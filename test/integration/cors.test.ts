@@ -1,6 +1,6 @@
 /** CORS_ORIGINS: which pages of other origins may call, as browsers ask for it, and that nobody else hears of it. */
-import request from 'supertest';
-import { openHttpDoor, type HttpDoor } from '../support/http-door';
+import type { Response } from 'supertest';
+import { openHttpDoor, type HttpDoor, request } from '../support/http-door';
 
 const ORIGIN = 'https://app.example:8443';
 const OTHER = 'https://other.example';
@@ -23,15 +23,15 @@ afterAll(async () => {
 });
 
 const preflight = (origin: string, path = '/cache', to = open) =>
-  request(to.app)
+  request(to)
     .options(path)
     .set('Origin', origin)
     .set('Access-Control-Request-Method', 'POST')
     .set('Access-Control-Request-Headers', 'authorization,content-type');
-const corsHeaders = ({ headers }: request.Response) =>
+const corsHeaders = ({ headers }: Response) =>
   Object.keys(headers as object).filter((name) => name.startsWith('access-control-'));
 /** The fields of a list, however many header lines it came in. */
-const varyOf = (reply: request.Response) =>
+const varyOf = (reply: Response) =>
   (reply.get('Vary') ?? '')
     .split(',')
     .map((name) => name.trim().toLowerCase())
@@ -87,9 +87,9 @@ describe('a preflight', () => {
 
 it('OPTIONS that is no preflight is a method like any other', async () => {
   for (const asked of [
-    request(open.app).options('/cache'),
-    request(open.app).options('/cache').set('Origin', ORIGIN),
-    request(open.app).options('/cache').set('Access-Control-Request-Method', 'POST'),
+    request(open).options('/cache'),
+    request(open).options('/cache').set('Origin', ORIGIN),
+    request(open).options('/cache').set('Access-Control-Request-Method', 'POST'),
   ]) {
     const reply = await asked;
     expect([reply.status, reply.get('Allow')]).toEqual([405, 'POST']);
@@ -98,7 +98,7 @@ it('OPTIONS that is no preflight is a method like any other', async () => {
 
 describe('an answer', () => {
   const read = (origin: string | undefined, to = open) => {
-    const asked = request(to.app)
+    const asked = request(to)
       .post('/cache')
       .set({ Authorization: `Bearer ${to.token}`, 'Ringcache-Session': '' })
       .send({ command: 'READ', key: 'k' });
@@ -120,10 +120,10 @@ describe('an answer', () => {
 
   it('that is a failure can be read too, whatever failed', async () => {
     for (const [status, asked] of [
-      [401, request(open.app).post('/cache')],
-      [404, request(open.app).get('/nothing')],
-      [400, request(open.app).get('/getval/%ff')],
-      [405, request(open.app).patch('/cache')],
+      [401, request(open).post('/cache')],
+      [404, request(open).get('/nothing')],
+      [400, request(open).get('/getval/%ff')],
+      [405, request(open).patch('/cache')],
     ] as const) {
       const reply = await asked.set('Origin', ORIGIN);
       expect([reply.status, reply.get('Access-Control-Allow-Origin')]).toEqual([status, ORIGIN]);
@@ -139,8 +139,8 @@ describe('an answer', () => {
 
   it.each([ORIGIN, OTHER])('to %s that varies by itself says both', async (origin) => {
     const authorization = { Authorization: `Bearer ${open.token}` };
-    await request(open.app).put('/cache/varied').set(authorization).send('v');
-    const reply = await request(open.app).get('/cache/varied').set(authorization).set('Origin', origin);
+    await request(open).put('/cache/varied').set(authorization).send('v');
+    const reply = await request(open).get('/cache/varied').set(authorization).set('Origin', origin);
     expect(reply.status).toBe(200);
     expect(varyOf(reply)).toEqual(['accept', 'origin']);
   });

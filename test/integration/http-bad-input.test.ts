@@ -11,7 +11,6 @@ import { openRing } from '../../src/engines/ring';
 import { systemClock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 import { API_KEY, type HttpDoor, openHttpDoor } from '../support/http-door';
-import { openTestListener, type TestListener } from '../support/listener';
 import { openRaw, type RawAnswer } from '../support/raw-http';
 import { type RedisProcess, startRedis } from '../support/redis';
 
@@ -20,9 +19,6 @@ const BODY_BYTES_MAX = 2 * VALUE_BYTES_MAX + 1024 * 1024;
 
 let redis: RedisProcess;
 let door: HttpDoor;
-let listener: TestListener;
-/** Requests that the fast path has answered. */
-let taken = 0;
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -40,15 +36,8 @@ beforeAll(async () => {
         log,
       }),
   });
-  listener = await openTestListener(door, {
-    fast: (request, response) => {
-      taken++;
-      door.fast?.(request, response);
-    },
-  });
 }, 30_000);
 afterAll(async () => {
-  await listener.close();
   await door.close();
   await redis.stop();
 });
@@ -81,7 +70,7 @@ let comesLater = false;
 /** The answer to these bytes, after checking that nothing was harmed by them. */
 async function answerTo(bytes: Buffer): Promise<RawAnswer & { readonly json: Record<string, unknown> }> {
   const before = Object.getOwnPropertyNames(Object.prototype);
-  const client = await openRaw(listener.port);
+  const client = await openRaw(door.port);
   try {
     if (comesLater) {
       client.send(requestOf(read('earlier')));
@@ -120,13 +109,14 @@ describe.each([
   ['the first of its connection', false],
   ['a later one of its connection', true],
 ])('as %s', (_which, isLater) => {
+  let before: number;
   beforeAll(() => {
     comesLater = isLater;
-    taken = 0;
+    before = door.taken();
   });
   afterAll(() => {
     // Later ones take the fast path, all that are good enough; of the first ones only what is asked behind them does.
-    if (isLater) expect(taken).toBeGreaterThan(200);
+    if (isLater) expect(door.taken() - before).toBeGreaterThan(200);
   });
 
   describe('body', () => {
@@ -215,7 +205,7 @@ describe.each([
     });
 
     it('a client that leaves in the middle of a body has changed nothing, and is logged', async () => {
-      const client = await openRaw(listener.port);
+      const client = await openRaw(door.port);
       const linesBefore = door.log.lines.length;
       client.send(requestOf('{"key":"left","value":"half', { announced: 1000 }));
       const control = await answerTo(requestOf(good));

@@ -1,19 +1,23 @@
 /** `POST /cache` as `contract.md` 4 and 6 have it, over the real core and the memory engine. */
-import request from 'supertest';
 import type { CacheService } from '../../src/core/cache';
 import type { Key, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { aroundCache } from '../support/around-cache';
-import { openHttpDoor, type HttpDoor } from '../support/http-door';
+import { openHttpDoor, type HttpDoor, request } from '../support/http-door';
+import { HAS_SHORT_WAY } from '../support/short-way';
 
 let door: HttpDoor;
 beforeAll(async () => {
   door = await openHttpDoor();
 });
-afterAll(() => door.close());
+afterAll(async () => {
+  await door.close();
+  // Most of these requests are plain; with `FAST_PATH=false` the same suite holds the general way to the same answers.
+  expect(door.taken() > 50).toBe(HAS_SHORT_WAY);
+});
 
 const post = (body: unknown, token = door.token, to = door) =>
-  request(to.app)
+  request(to)
     .post('/cache')
     .set('Authorization', `Bearer ${token}`)
     .set('Content-Type', 'application/json')
@@ -306,7 +310,7 @@ describe('encrypt', () => {
 
 describe('every answer', () => {
   it('carries the security headers and says nothing of what is behind it', async () => {
-    for (const reply of [await read('x'), await post('{'), await request(door.app).get('/nothing')]) {
+    for (const reply of [await read('x'), await post('{'), await request(door).get('/nothing')]) {
       expect(reply.headers).toMatchObject({
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
@@ -327,13 +331,13 @@ describe('every answer', () => {
     await post({ command: 'DELETE', key: 'canary-key' }, reader, logged);
     await post('{"key":"canary-key","value":"canary-value"', logged.token, logged);
     await post({}, 'canary-token', logged);
-    await request(logged.app).post('/login').send({ api_key: 'canary-api-key-0123456789012345' });
-    await request(logged.app).get('/ring/canary-key').set('Authorization', `Bearer ${logged.token}`);
-    await request(logged.app).get('/canary-path?canary=query');
+    await request(logged).post('/login').send({ api_key: 'canary-api-key-0123456789012345' });
+    await request(logged).get('/ring/canary-key').set('Authorization', `Bearer ${logged.token}`);
+    await request(logged).get('/canary-path?canary=query');
     await logged.close();
 
-    const lines = logged.log.lines.filter(({ message }) => message === 'request');
-    expect(lines.map(({ fields }) => fields)).toMatchObject([
+    const lines = logged.requestLines();
+    expect(lines).toMatchObject([
       { route: 'POST /cache', client: 'api-key', command: 'WRITE', outcome: 'SUCCESS', status: 200 },
       { command: 'READ', outcome: 'SUCCESS', source: 'master' },
       { client: 'client-0', command: 'BATCH', commands: 1, outcome: 'SUCCESS' },
@@ -344,7 +348,7 @@ describe('every answer', () => {
       { route: 'GET /ring/{key}', outcome: 'SUCCESS' },
       { outcome: 'not_found', status: 404 },
     ]);
-    for (const { fields } of lines) {
+    for (const fields of lines) {
       expect(fields).toMatchObject({
         requestId: expect.any(String) as unknown,
         durationMs: expect.any(Number) as unknown,

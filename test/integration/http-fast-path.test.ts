@@ -45,11 +45,11 @@ const remove = (key: string, more = {}): object => ({ command: 'DELETE', key, ..
 
 /** How many requests of `packets` took the fast path, after the check that it makes no difference. */
 async function takenOf(packets: readonly Buffer[], pause = true): Promise<number> {
-  const before = ways.fast.taken();
+  const before = ways.fast.door.taken();
   const seen = await expectSame(ways, packets, { pause });
   expect(seen.text.length + (seen.end?.length ?? 0)).toBeGreaterThan(0);
-  expect(ways.general.taken()).toBe(0);
-  return ways.fast.taken() - before;
+  expect(ways.general.door.taken()).toBe(0);
+  return ways.fast.door.taken() - before;
 }
 
 describe('a command takes the fast path, to the same answer', () => {
@@ -419,7 +419,7 @@ describe('behind a command that is held', () => {
     ['a long body', [post(read('held')), post(`${' '.repeat(50_000)}{"command":"READ","key":"absent"}`)], 1],
   ];
   it.each(order)('%s waits, in order', async (_what, packets, taken) => {
-    const before = held.fast.taken();
+    const before = held.fast.door.taken();
     const same = expectSame(held, packets);
     const timer = setInterval(() => {
       // Only when both wait, so that nothing comes before it is held.
@@ -428,7 +428,7 @@ describe('behind a command that is held', () => {
     try {
       const { text } = await same;
       expect(text).toMatch(/^HTTP\/1\.1 200 OK/);
-      expect(held.fast.taken() - before).toBeGreaterThanOrEqual(taken);
+      expect(held.fast.door.taken() - before).toBeGreaterThanOrEqual(taken);
     } finally {
       clearInterval(timer);
       hold.release();

@@ -4,13 +4,11 @@ import type { Reply } from '../../src/core/command';
 import { aroundCache } from '../support/around-cache';
 import { eventually } from '../support/eventually';
 import { type HttpDoor, openHttpDoor } from '../support/http-door';
-import { openTestListener, type TestListener } from '../support/listener';
 import { openRaw, type RawAnswer, type RawClient } from '../support/raw-http';
 
 const MAX_IN_FLIGHT = 2;
 
 let door: HttpDoor;
-let listener: TestListener;
 /** Ends the waiting of the commands that the core has been given. */
 const held: (() => void)[] = [];
 const clients: RawClient[] = [];
@@ -27,7 +25,6 @@ function slow(cache: CacheService): CacheService {
 
 beforeAll(async () => {
   door = await openHttpDoor({ maxInFlight: MAX_IN_FLIGHT, around: slow });
-  listener = await openTestListener(door);
 });
 
 afterEach(() => {
@@ -35,12 +32,11 @@ afterEach(() => {
   release();
 });
 afterAll(async () => {
-  await listener.close();
   await door.close();
 });
 
 async function openClient(): Promise<RawClient> {
-  const client = await openRaw(listener.port);
+  const client = await openRaw(door.port);
   clients.push(client);
   return client;
 }
@@ -123,7 +119,7 @@ describe('a request beyond those at work', () => {
 it('requests whose clients have gone are at work until they are done, and no longer, pipelined ones included', async () => {
   for (let round = 1; round <= 3; round++) {
     const quitter = await openClient();
-    const lines = door.log.lines.length;
+    const lines = door.requestLines().length;
     quitter.send(read().repeat(MAX_IN_FLIGHT));
     await eventually(() => held.length === MAX_IN_FLIGHT);
     quitter.destroy();
@@ -131,7 +127,7 @@ it('requests whose clients have gone are at work until they are done, and no lon
     client.send(read());
     expectUnavailable(await client.answer());
     release();
-    await eventually(() => door.log.lines.length === lines + MAX_IN_FLIGHT + 1);
+    await eventually(() => door.requestLines().length === lines + MAX_IN_FLIGHT + 1);
   }
 });
 
@@ -189,10 +185,7 @@ it('a body that breaks off has one line in the log, with what was wrong', async 
   expect(status).toBe(400);
   await client.ended();
   const { request_id: requestId } = JSON.parse(body.toString()) as { request_id: string };
-  const lines = () =>
-    [...door.log.lines, ...listener.log.lines].filter(({ fields }) =>
-      Object.values(fields).includes(requestId),
-    );
+  const lines = () => door.log.lines.filter(({ fields }) => Object.values(fields).includes(requestId));
   await eventually(() => lines().length > 0);
   expect(lines()).toMatchObject([
     { level: 'request', fields: { outcome: 'INCOMPLETE', status: 400, cause: 'This is not valid HTTP.' } },

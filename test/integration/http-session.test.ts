@@ -1,5 +1,5 @@
 /** C2 from the header `Ringcache-Session` on: `contract.md` 4. */
-import request from 'supertest';
+import type { Response } from 'supertest';
 import { createSessionTokens } from '../../src/auth/session-tokens';
 import type { CacheService } from '../../src/core/cache';
 import type { Command, Reply } from '../../src/core/command';
@@ -7,7 +7,7 @@ import { CacheError } from '../../src/core/errors';
 import { Session, type Position } from '../../src/core/session';
 import { aroundCache } from '../support/around-cache';
 import { eventually } from '../support/eventually';
-import { type HttpDoor, type HttpDoorOptions, JWT_SECRET, openHttpDoor } from '../support/http-door';
+import { type HttpDoor, type HttpDoorOptions, JWT_SECRET, openHttpDoor, request } from '../support/http-door';
 import { type ShardProcesses, startShard } from '../support/redis';
 import { openTestRing } from '../support/ring';
 
@@ -16,8 +16,8 @@ const START_MS = 30_000;
 const tokens = createSessionTokens({ secret: JWT_SECRET, previousSecret: undefined });
 
 /** `session`: the header's value; undefined: none. */
-async function post(door: HttpDoor, body: unknown, session?: string): Promise<request.Response> {
-  const sent = request(door.app)
+async function post(door: HttpDoor, body: unknown, session?: string): Promise<Response> {
+  const sent = request(door)
     .post('/cache')
     .set('Authorization', `Bearer ${door.token}`)
     .set('Content-Type', 'application/json');
@@ -98,7 +98,7 @@ describe('the header', () => {
       const reply = await post(door, body, token);
       expect([reply.status, tokens.open(reply.get(HEADER) ?? '')]).toEqual([status, old]);
     }
-    const untyped = await request(door.app)
+    const untyped = await request(door)
       .post('/cache')
       .set({ Authorization: `Bearer ${door.token}`, 'Content-Type': 'text/plain', [HEADER]: token })
       .send('x');
@@ -107,7 +107,7 @@ describe('the header', () => {
 
   it('is not looked at before the caller is known', async () => {
     const door = await openDoor();
-    const reply = await request(door.app).post('/cache').set(HEADER, tokens.seal(old)).send({});
+    const reply = await request(door).post('/cache').set(HEADER, tokens.seal(old)).send({});
     expect(reply.status).toBe(401);
     expect(reply.headers).not.toHaveProperty(HEADER.toLowerCase());
   });
@@ -135,7 +135,7 @@ describe('the header', () => {
       [tokens.seal(old), tokens.seal(old)],
       [tokens.seal(old), ''],
     ]) {
-      const sent = request(door.app).post('/cache').set('Authorization', `Bearer ${door.token}`);
+      const sent = request(door).post('/cache').set('Authorization', `Bearer ${door.token}`);
       // Node writes an array as one field each.
       void sent.set({ 'Content-Type': 'application/json' }).set(HEADER, values as unknown as string);
       const reply = await sent.send(JSON.stringify(read('k')));
@@ -220,7 +220,7 @@ describe('two gateways on one shard', () => {
     'what was written through one is read through the other with the session, though the replica lags',
     async () => {
       let session = '';
-      let withoutSession: request.Response | undefined;
+      let withoutSession: Response | undefined;
       // A replica that has said nothing for a second is not asked: on a slow machine it takes a new key to see one lag.
       for (let round = 0; withoutSession?.body.status !== 'NOT_FOUND'; round++) {
         expect(round).toBeLessThan(10);

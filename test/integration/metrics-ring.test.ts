@@ -1,7 +1,6 @@
 /** What `GET /metrics` says of the nodes of a real ring. */
-import request from 'supertest';
 import { eventually } from '../support/eventually';
-import { type HttpDoor, openHttpDoor } from '../support/http-door';
+import { type HttpDoor, openHttpDoor, request } from '../support/http-door';
 import { type Exposition, parseExposition } from '../support/prometheus-text';
 import { type ShardProcesses, startShard } from '../support/redis';
 import { openTestRing } from '../support/ring';
@@ -20,12 +19,12 @@ afterAll(async () => {
 });
 
 async function exposed(): Promise<Exposition> {
-  const { text } = await request(door.app).get('/metrics').auth(door.token, { type: 'bearer' });
+  const { text } = await request(door).get('/metrics').auth(door.token, { type: 'bearer' });
   return parseExposition(text);
 }
 
 const write = (value: string) =>
-  request(door.app).post('/cache').auth(door.token, { type: 'bearer' }).send({ key: 'k', value });
+  request(door).post('/cache').auth(door.token, { type: 'bearer' }).send({ key: 'k', value });
 
 it('each node is up, announces, and a replica is linked and level', async () => {
   await eventually(async () => {

@@ -1,11 +1,9 @@
 /** `GET /metrics` through the door: who may ask, and that each figure moves when it should and no other does. */
-import request from 'supertest';
 import { CacheError } from '../../src/core/errors';
 import type { RequestLine } from '../../src/core/ports';
 import { aroundCache } from '../support/around-cache';
 import { eventually } from '../support/eventually';
-import { type HttpDoor, openHttpDoor } from '../support/http-door';
-import { openTestListener } from '../support/listener';
+import { type HttpDoor, openHttpDoor, request } from '../support/http-door';
 import { type Exposition, parseExposition } from '../support/prometheus-text';
 import { openRaw } from '../support/raw-http';
 
@@ -19,13 +17,12 @@ beforeEach(async () => {
 });
 afterEach(() => door.close());
 
-const scrape = (token = door.token) =>
-  request(door.app).get('/metrics').set('Authorization', `Bearer ${token}`);
+const scrape = (token = door.token) => request(door).get('/metrics').set('Authorization', `Bearer ${token}`);
 const cache = (body: object, token = door.token) =>
-  request(door.app).post('/cache').set('Authorization', `Bearer ${token}`).send(body);
+  request(door).post('/cache').set('Authorization', `Bearer ${token}`).send(body);
 
 async function exposed(of = door): Promise<Exposition> {
-  const { status, text } = await request(of.app).get('/metrics').auth(of.token, { type: 'bearer' });
+  const { status, text } = await request(of).get('/metrics').auth(of.token, { type: 'bearer' });
   expect(status).toBe(200);
   return parseExposition(text);
 }
@@ -43,20 +40,20 @@ describe('GET /metrics', () => {
   it('is forbidden without the scope admin, and unknown to strangers', async () => {
     const forbidden = await scrape(door.tokenWith(['read', 'write', 'delete']));
     expect([forbidden.status, (forbidden.body as { code: string }).code]).toEqual([403, 'forbidden']);
-    expect((await request(door.app).get('/metrics')).status).toBe(401);
+    expect((await request(door).get('/metrics')).status).toBe(401);
     expect((await scrape(door.tokenWith(['admin']))).status).toBe(200);
   });
 
   it('takes GET and HEAD', async () => {
-    const head = await request(door.app).head('/metrics').set('Authorization', `Bearer ${door.token}`);
+    const head = await request(door).head('/metrics').set('Authorization', `Bearer ${door.token}`);
     expect([head.status, head.text]).toEqual([200, undefined]);
-    const post = await request(door.app).post('/metrics');
+    const post = await request(door).post('/metrics');
     expect([post.status, post.get('Allow')]).toEqual([405, 'GET, HEAD']);
   });
 
   it('is answered where all places for requests at work are taken', async () => {
     const full = await openHttpDoor({ maxInFlight: 0 });
-    const ask = (path: string) => request(full.app).get(path).set('Authorization', `Bearer ${full.token}`);
+    const ask = (path: string) => request(full).get(path).set('Authorization', `Bearer ${full.token}`);
     expect((await ask('/status')).status).toBe(503);
     const { status, text } = await ask('/metrics');
     expect(status).toBe(200);
@@ -84,7 +81,7 @@ describe('the figures', () => {
     expect(count('READ', 'NOT_FOUND')).toBe(1);
     expect(count('DELETE', 'SUCCESS')).toBe(1);
     expect(count('DELETE', 'forbidden')).toBe(1);
-    expect(sum('ringcache_requests_total')).toBe(6);
+    expect(sum('ringcache_requests_total') - count('none', 'SUCCESS')).toBe(6);
     expect(value('ringcache_request_duration_seconds_count', { command: 'READ' })).toBe(2);
     expect(value('ringcache_request_duration_seconds_sum', { command: 'READ' })).toBeGreaterThan(0);
     expect(sum('ringcache_commands_total')).toBe(0);
@@ -160,7 +157,7 @@ describe('the figures', () => {
         }),
     });
     const outcomeOf = async (batch: object[]): Promise<unknown> => {
-      await request(failing.app).post('/cache').auth(failing.token, { type: 'bearer' }).send(batch);
+      await request(failing).post('/cache').auth(failing.token, { type: 'bearer' }).send(batch);
       return failing.log.lines.at(-1)?.fields;
     };
     expect(await outcomeOf([read, read])).toMatchObject({ outcome: 'unavailable', status: 200 });
@@ -183,8 +180,7 @@ describe('the figures', () => {
   });
 
   it('the time that a slow sender takes is in no latency', async () => {
-    const listener = await openTestListener(door);
-    const client = await openRaw(listener.port);
+    const client = await openRaw(door.port);
     for (const [command, target, body] of [
       ['WRITE', 'PUT /cache/k', '{"value":"v"}'],
       ['BATCH', 'POST /cache', '[{"command":"READ","key":"k"}]'],
@@ -206,7 +202,6 @@ describe('the figures', () => {
       expect(line!.durationMs! - latencyMs).toBeGreaterThanOrEqual(waitedMs);
     }
     client.destroy();
-    await listener.close();
   });
 
   it('a fault of the service is counted by its code, and as a failure', async () => {
@@ -234,9 +229,9 @@ describe('the figures', () => {
         }),
     });
     const ask = async (): Promise<Exposition> =>
-      parseExposition((await request(slow.app).get('/metrics').auth(slow.token, { type: 'bearer' })).text);
+      parseExposition((await request(slow).get('/metrics').auth(slow.token, { type: 'bearer' })).text);
     const body = { command: 'READ', key: 'k' };
-    const reply = request(slow.app).post('/cache').auth(slow.token, { type: 'bearer' }).send(body);
+    const reply = request(slow).post('/cache').auth(slow.token, { type: 'bearer' }).send(body);
     const answered = reply.then(({ status }) => status);
     await isAtWork;
     const during = await ask();
@@ -266,15 +261,15 @@ it('no traffic makes a label of its own: not paths, methods, keys, clients or ad
   await cache(keys.map((key) => ({ command: 'WRITE', key, value: key })));
   for (const key of keys.slice(0, 50)) await cache({ command: 'READ', key }, token);
   for (let index = 0; index < 50; index++) {
-    await request(door.app).get(`/path-of-mine-${index}/%00"}x 1`);
-    await request(door.app).get(`/%E0-of-mine-${index}`);
+    await request(door).get(`/path-of-mine-${index}/%00"}x 1`);
+    await request(door).get(`/%E0-of-mine-${index}`);
   }
   for (const method of ['patch', 'options', 'propfind', 'purge', 'm-search'] as const) {
-    await request(door.app)[method]('/cache');
+    await request(door)[method]('/cache');
   }
   await cache({ command: 'of-mine', key: 'k' });
   await cache({ command: '__proto__', key: '__proto__' });
-  await request(door.app).post('/login').send({ api_key: 'key-of-mine-that-is-long-enough' });
+  await request(door).post('/login').send({ api_key: 'key-of-mine-that-is-long-enough' });
 
   const { text } = await scrape();
   expect(text).not.toMatch(/of-mine|%00|propfind|PURGE|proto|127\.0\.0\.1|client-/i);

@@ -3,13 +3,11 @@
  * replicas: of those that ask for the same thing exactly one is told that it got it, and what it wrote is what
  * stands.
  */
-import { readFile } from 'node:fs/promises';
-import { Agent, request } from 'node:https';
+import { request } from 'node:https';
 import { createTestCoherence, STORED_BYTES_MAX } from '../support/ring';
 import { openRing } from '../../src/engines/ring';
 import { systemClock } from '../../src/lib/clock';
 import { type HttpDoor, openHttpDoor } from '../support/http-door';
-import { openTestListener, type TestListener } from '../support/listener';
 import { startShards, type ShardProcesses } from '../support/redis';
 
 const CALLERS = 100;
@@ -37,6 +35,7 @@ async function openGateway(
 ): Promise<OpenGateway> {
   const door: HttpDoor = await openHttpDoor({
     encryptionConfigured,
+    maxConnections: 2 * CALLERS,
     // A hundred callers wait for each other's rounds, on a machine that does other things as well.
     limits: { requestTimeoutMs: 10_000 },
     openEngine: (log) =>
@@ -50,14 +49,13 @@ async function openGateway(
         log,
       }),
   });
-  const listener: TestListener = await openTestListener(door, { maxConnections: 2 * CALLERS });
-  const agent = new Agent({ keepAlive: true, ca: await readFile(listener.certFile) });
+  const { agent, port } = door;
   return {
     send: (method, key, headers = {}, body = '') =>
       new Promise((resolve, reject) => {
         const outgoing = request(
           {
-            ...{ agent, host: listener.host, port: listener.port, method, path: `/cache/${key}` },
+            ...{ agent, host: '127.0.0.1', port, method, path: `/cache/${key}` },
             headers: {
               authorization: `Bearer ${door.token}`,
               ...(body === '' ? {} : { 'content-length': Buffer.byteLength(body) }),
@@ -80,8 +78,6 @@ async function openGateway(
         outgoing.end(body);
       }),
     close: async () => {
-      agent.destroy();
-      await listener.close();
       await door.close();
     },
   };

@@ -1,11 +1,10 @@
 /** REST on `/cache/{key}` as `contract.md` 5 and 6 have it, over the real core and the memory engine. */
-import request from 'supertest';
+import type { Test } from 'supertest';
 import { etagOf } from '../../src/core/etag';
 import { Json, type Key } from '../../src/core/command';
 import { aroundCache } from '../support/around-cache';
 import { eventually } from '../support/eventually';
-import { type HttpDoor, openHttpDoor } from '../support/http-door';
-import { openTestListener, type TestListener } from '../support/listener';
+import { type HttpDoor, openHttpDoor, request } from '../support/http-door';
 import { openRaw } from '../support/raw-http';
 
 const VALUE_BYTES_MAX = 64 * 1024;
@@ -23,9 +22,9 @@ let lastKey = 0;
 /** A key that nothing was stored under. */
 const newKey = (): string => `key-${(lastKey += 1)}`;
 
-function send(method: Method, key: string, headers: Headers = {}, to = door, token = to.token): request.Test {
+function send(method: Method, key: string, headers: Headers = {}, to = door, token = to.token): Test {
   const path = key.startsWith('/') ? key : `/cache/${key}`;
-  return request(to.app)
+  return request(to)
     [method](path)
     .set({ Authorization: `Bearer ${token}`, ...headers });
 }
@@ -40,7 +39,7 @@ const putJson = (key: string, body: unknown, headers: Headers = {}) =>
     ...headers,
   });
 const post = (body: object) =>
-  request(door.app).post('/cache').set('Authorization', `Bearer ${door.token}`).send(body);
+  request(door).post('/cache').set('Authorization', `Bearer ${door.token}`).send(body);
 const remainingMs = async (key: string) => (await door.engine.locate(key as Key, Infinity)).remainingMs;
 const store = (key: string, bytes: Buffer) =>
   door.engine.write(key as Key, bytes, { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: Infinity });
@@ -670,7 +669,7 @@ describe('keys', () => {
 
 describe('who may', () => {
   it.each<[Method]>([['get'], ['head'], ['put'], ['delete']])('%s needs a token', async (method) => {
-    const reply = await request(door.app)[method]('/cache/k').set('If-Match', 'malformed');
+    const reply = await request(door)[method]('/cache/k').set('If-Match', 'malformed');
     expect([reply.status, reply.get('WWW-Authenticate')]).toEqual([401, 'Bearer']);
   });
 
@@ -690,7 +689,7 @@ describe('who may', () => {
   });
 
   it.each(['post', 'patch', 'options'] as const)('%s is refused with what is allowed', async (method) => {
-    const reply = await request(door.app)[method]('/cache/k').set('Authorization', `Bearer ${door.token}`);
+    const reply = await request(door)[method]('/cache/k').set('Authorization', `Bearer ${door.token}`);
     expect([reply.status, reply.get('Allow')]).toEqual([405, 'GET, HEAD, PUT, DELETE']);
   });
 });
@@ -716,12 +715,6 @@ describe('a session', () => {
 });
 
 describe('the body of a PUT over a socket', () => {
-  let listener: TestListener;
-  beforeAll(async () => {
-    listener = await openTestListener(door);
-  });
-  afterAll(() => listener.close());
-
   const head = (key: string, ...fields: string[]) =>
     [
       `PUT /cache/${key} HTTP/1.1`,
@@ -735,7 +728,7 @@ describe('the body of a PUT over a socket', () => {
   it('that breaks off has stored nothing, though what came of it would be a value', async () => {
     const key = newKey();
     const linesBefore = door.log.lines.length;
-    const client = await openRaw(listener.port);
+    const client = await openRaw(door.port);
     client.send(`${head(key, 'Content-Length: 10')}half`);
     expect((await get(key)).status).toBe(404);
     client.destroy();
@@ -749,7 +742,7 @@ describe('the body of a PUT over a socket', () => {
 
   it('may come in chunks', async () => {
     const key = newKey();
-    const client = await openRaw(listener.port);
+    const client = await openRaw(door.port);
     client.send(`${head(key, 'Transfer-Encoding: chunked')}2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`);
     expect((await client.answer()).status).toBe(201);
     client.destroy();
@@ -761,7 +754,7 @@ describe('the body of a PUT over a socket', () => {
     ['of two types', ['Content-Type: text/plain', 'Content-Type: text/plain', 'Content-Length: 100000'], 415],
     ['whose life is none', ['Content-Length: 100000'], 400],
   ])('announced and %s is refused before it comes', async (what, fields, status) => {
-    const client = await openRaw(listener.port);
+    const client = await openRaw(door.port);
     client.send(head(`${newKey()}${what === 'whose life is none' ? '?ttl=x' : ''}`, ...fields));
     const answer = await client.answer();
     expect([answer.status, answer.headers.get('connection')]).toEqual([status, 'close']);
@@ -770,7 +763,7 @@ describe('the body of a PUT over a socket', () => {
   });
 
   it('is asked for where the client waits for that', async () => {
-    const client = await openRaw(listener.port);
+    const client = await openRaw(door.port);
     client.send(head(newKey(), 'Content-Length: 1', 'Expect: 100-continue'));
     expect((await client.answer()).status).toBe(100);
     client.send('v');

@@ -2,13 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { promises as fs, statSync } from 'node:fs';
 import path from 'node:path';
-import request from 'supertest';
 import type { SavedEntry, SnapshotContent } from '../../src/core/ports';
 import { systemClock as clock } from '../../src/lib/clock';
 import { createSnapshots, type Snapshots, type SnapshotsOptions } from '../../src/snapshot/snapshots';
 import { makeFolder } from '../support/child';
 import { eventually } from '../support/eventually';
-import { type HttpDoor, openHttpDoor } from '../support/http-door';
+import { type HttpDoor, openHttpDoor, request } from '../support/http-door';
 import { stopAfterTests } from '../support/leftovers';
 import { createRecordingLog, type RecordingLog } from '../support/log';
 import { names, readFile, recordingContent, savedEntry, SHAPES, writeFile } from '../support/snapshots';
@@ -350,10 +349,10 @@ describe('POST /snapshot', () => {
   afterEach(() => door.close());
 
   const post = (token = door.token) =>
-    request(door.app).post('/snapshot').set('authorization', `Bearer ${token}`);
+    request(door).post('/snapshot').set('authorization', `Bearer ${token}`);
 
   it('200: saves, and says how much', async () => {
-    await request(door.app)
+    await request(door)
       .post('/cache')
       .set('authorization', `Bearer ${door.token}`)
       .send({ key: 'k', value: 'v' });
@@ -376,7 +375,7 @@ describe('POST /snapshot', () => {
   it('409: where no file is set', async () => {
     const { engine } = door;
     await using other = await doorOf(() => Promise.resolve({ ...engine, content: undefined } as never));
-    const { status, body } = await request(other.door.app)
+    const { status, body } = await request(other.door)
       .post('/snapshot')
       .set('authorization', `Bearer ${other.door.token}`);
     expect([status, body.code]).toEqual([409, 'conflict']);
@@ -389,7 +388,7 @@ describe('POST /snapshot', () => {
       throw new Error('ENOSPC: a cause that is for the log');
     });
     await using other = await doorOf(() => Promise.resolve({ ...engine, content } as never));
-    const { status, body, headers } = await request(other.door.app)
+    const { status, body, headers } = await request(other.door)
       .post('/snapshot')
       .set('authorization', `Bearer ${other.door.token}`);
     expect([status, body.code]).toEqual([503, 'unavailable']);

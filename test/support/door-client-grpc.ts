@@ -7,7 +7,7 @@ import { type GrpcDoor, type GrpcDoorOptions, openGrpcDoor } from '../../src/doo
 import { type Certificate, makeCertificate } from './certificate';
 import { makeFolder, removeFolder } from './child';
 import type { Answer, CallOptions, DoorForm, DoorValue } from './door-client';
-import { type DoorService, openDoorService } from './door-client-service';
+import { type HttpDoor, openHttpDoor } from './http-door';
 import { bearer, type GrpcAddress, type GrpcAnswer, GrpcClient } from './grpc-client';
 import type { HttpDoorOptions } from './http-door';
 import { stopAfterTests } from './leftovers';
@@ -16,7 +16,7 @@ const MAX_CONNECTIONS = 1000;
 /** The tests of a stop have their own. */
 const DRAIN_MS = 10;
 
-export interface GrpcService extends DoorService {
+export interface GrpcService extends HttpDoor {
   readonly grpc: GrpcAddress & { readonly door: GrpcDoor; readonly certificate: Certificate };
 }
 
@@ -25,7 +25,7 @@ export async function openGrpcDoorService(
   options: HttpDoorOptions = {},
   grpc: Partial<GrpcDoorOptions> = {},
 ): Promise<GrpcService> {
-  const service = await openDoorService(options);
+  const service = await openHttpDoor(options);
   const { observerFor, ...parts } = service.parts;
   const folder = await makeFolder();
   const certificate = await makeCertificate(folder);

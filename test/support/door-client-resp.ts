@@ -3,7 +3,7 @@
  * that the door closed is opened anew. An answer that is none of the door's is thrown.
  */
 import type { Answer, DoorClient, DoorForm, DoorValue } from './door-client';
-import { openDoorService, type DoorService } from './door-client-service';
+import { openHttpDoor, type HttpDoor } from './http-door';
 import type { HttpDoorOptions } from './http-door';
 import { openRespListener } from '../../src/doors/resp/listener';
 import { createSession } from '../../src/doors/resp/session';
@@ -13,8 +13,8 @@ import { HAS_SHORT_WAY } from './short-way';
 const MAX_CONNECTIONS = 1000;
 
 /** A service with its HTTP door and its RESP door open. */
-export async function openRespDoorService(options: HttpDoorOptions = {}): Promise<DoorService> {
-  const service = await openDoorService(options);
+export async function openRespDoorService(options: HttpDoorOptions = {}): Promise<HttpDoor> {
+  const service = await openHttpDoor(options);
   const { observerFor, ...parts } = service.parts;
   const listener = await openRespListener({
     ...parts,

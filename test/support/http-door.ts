@@ -1,7 +1,9 @@
 /**
- * The HTTP door over the real core and the real access; without a socket, and where not asked otherwise without
- * Redis.
+ * The HTTP door over the real core and the real access, behind its listener on a free port; where not asked otherwise
+ * without Redis.
  */
+import { readFile } from 'node:fs/promises';
+import supertest, { type Test } from 'supertest';
 import { type Access, openAccess } from '../../src/auth/access';
 import { createSessionTokens } from '../../src/auth/session-tokens';
 import { createKeyring } from '../../src/cipher/keyring';
@@ -17,7 +19,11 @@ import { systemClock } from '../../src/lib/clock';
 import { createSnapshots } from '../../src/snapshot/snapshots';
 import { openMetrics } from '../../src/telemetry/metrics';
 import { makeFolder, removeFolder } from './child';
+import type { DoorAddress } from './door-client';
+import { openTestListener } from './listener';
 import { createRecordingLog, type RecordingLog } from './log';
+import { HAS_SHORT_WAY } from './short-way';
+import { WARM_ROUTE, WarmAgent } from './warm-agent';
 
 export const API_KEY = 'api-key-of-the-tests-0123456789';
 export const JWT_SECRET = 'a-secret-of-the-tests-that-is-long-enough';
@@ -32,7 +38,7 @@ export interface DoorParts extends Pick<
   readonly observerFor: (door: string) => Observer;
 }
 
-export interface HttpDoor {
+export interface HttpDoor extends DoorAddress {
   readonly parts: DoorParts;
   readonly app: HttpApp['app'];
   readonly fast: HttpApp['fast'];
@@ -42,13 +48,31 @@ export interface HttpDoor {
   readonly token: string;
   /** A token of a client of its own, known to this door only. */
   tokenWith(scopes: readonly Scope[], prefixes?: readonly string[]): string;
+  /** What each request came to in the log, but for those that open connections. */
+  requestLines(): readonly object[];
+  /** Requests that went by the fast path. */
+  taken(): number;
   close(): Promise<void>;
 }
+
+/** A request, as the library has it, over one of the connections that are kept. */
+export function request({ port, agent }: DoorAddress): Record<HttpMethod, (path: string) => Test> {
+  const to = supertest(`https://127.0.0.1:${port}`);
+  const methods = HTTP_METHODS.map((method) => [method, (path: string) => to[method](path).agent(agent)]);
+  return Object.fromEntries(methods) as Record<HttpMethod, (path: string) => Test>;
+}
+
+const HTTP_METHODS = [
+  ...(['get', 'head', 'put', 'post', 'patch', 'delete', 'options'] as const),
+  ...(['propfind', 'purge', 'm-search'] as const),
+];
+type HttpMethod = (typeof HTTP_METHODS)[number];
 
 export interface HttpDoorOptions {
   readonly limits?: Partial<Limits>;
   readonly encryptionConfigured?: boolean;
   readonly maxInFlight?: number;
+  readonly maxConnections?: number;
   readonly isDraining?: () => boolean;
   readonly corsOrigins?: readonly string[];
   /** In place of the memory engine. */
@@ -120,11 +144,33 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     telemetry: metrics,
     isDraining: options.isDraining ?? (() => false),
     corsOrigins: options.corsOrigins ?? [],
-    hasFastPath: options.hasFastPath ?? process.env['FAST_PATH'] !== 'false',
+    hasFastPath: options.hasFastPath ?? HAS_SHORT_WAY,
   };
+  const { app, fast } = createApp(deps);
+  let taken = 0;
+  const handlers: HttpApp = {
+    app,
+    fast:
+      fast &&
+      ((...exchanged) => {
+        taken++;
+        fast(...exchanged);
+      }),
+  };
+  const { maxConnections = 100 } = options;
+  const listener = await openTestListener(handlers, { maxConnections, log });
+  const agent = new WarmAgent(await readFile(listener.certFile));
   return {
     parts,
-    ...createApp(deps),
+    ...handlers,
+    port: listener.port,
+    agent,
+    requestLines: () =>
+      log.lines
+        .filter(({ level }) => level === 'request')
+        .map(({ fields }) => fields)
+        .filter((fields) => !('route' in fields && fields.route === WARM_ROUTE)),
+    taken: () => taken,
     engine,
     log,
     token: access.login(API_KEY, '127.0.0.1').accessToken,
@@ -135,6 +181,8 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
       return token;
     },
     async close() {
+      agent.destroy();
+      await listener.close();
       access.close();
       metrics.close();
       await snapshots.close();

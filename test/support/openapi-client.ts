@@ -1,6 +1,6 @@
 /** Requests as generated from the description, sent as they are: no client in between that mends or refuses them. */
-import { Agent, createServer, request as sendRequest, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { request as sendRequest } from 'node:https';
+import type { DoorAddress } from './door-client';
 
 export interface Asked {
   readonly method: string;
@@ -20,19 +20,12 @@ export interface Answered {
 
 export interface OpenApiClient {
   send(asked: Asked): Promise<Answered>;
-  close(): Promise<void>;
 }
 
 const ANSWER_MS = 5000;
 
-/** Serves the app on a free port, without TLS. */
-export async function openOpenApiClient(app: RequestListener): Promise<OpenApiClient> {
-  const server = createServer(app);
-  // Making the next request may take longer than Node waits for one.
-  server.keepAliveTimeout = 0;
-  await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0 }, resolve));
-  const { port } = server.address() as AddressInfo;
-  const agent = new Agent({ keepAlive: true });
+/** Talks to the door over the connections that are kept. */
+export function openApiClient({ port, agent }: DoorAddress): OpenApiClient {
   return {
     send: ({ method, target, headers, body }) =>
       new Promise((resolve, reject) => {
@@ -58,10 +51,5 @@ export async function openOpenApiClient(app: RequestListener): Promise<OpenApiCl
         sent.on('error', reject);
         sent.end(body);
       }),
-    async close() {
-      agent.destroy();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
   };
 }

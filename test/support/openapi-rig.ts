@@ -1,7 +1,6 @@
 /**
  * A door, what makes requests to it from its own description, and what judges its answers and remembers what it saw.
  */
-import request from 'supertest';
 import { SCOPES } from '../../src/core/grants';
 import type { Limits } from '../../src/core/limits';
 import {
@@ -11,9 +10,9 @@ import {
   type Operation,
   resolved,
 } from '../../src/doors/http/docs/open-api';
-import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor, request } from './http-door';
 import { AnswerCheck } from './openapi-answers';
-import { type Answered, type Asked, openOpenApiClient, type OpenApiClient } from './openapi-client';
+import { type Answered, type Asked, openApiClient, type OpenApiClient } from './openapi-client';
 import { FaultMaker } from './openapi-faults';
 import { asked, type Draft, RequestMaker } from './openapi-requests';
 import { KEYS_IN_USE } from './openapi-values';
@@ -85,7 +84,7 @@ export class OpenApiRig implements AsyncDisposable {
     options: HttpDoorOptions = {},
   ): Promise<OpenApiRig> {
     const door = await openHttpDoor({ limits, encryptionConfigured: true, ...options });
-    const { body } = await request(door.app).get('/openapi.json').expect(200);
+    const { body } = await request(door).get('/openapi.json').expect(200);
     const document = body as OpenApi;
     const without = new Map(
       SCOPES.map((scope) => [scope as string, door.tokenWith(SCOPES.filter((each) => each !== scope))]),
@@ -96,8 +95,15 @@ export class OpenApiRig implements AsyncDisposable {
     };
     const requests = new RequestMaker(document, limits, door.token);
     const faults = new FaultMaker(requests, tokens);
-    const client = await openOpenApiClient(door.app);
-    return new OpenApiRig(door, client, document, requests, faults, new AnswerCheck(document), sightings);
+    return new OpenApiRig(
+      door,
+      openApiClient(door),
+      document,
+      requests,
+      faults,
+      new AnswerCheck(document),
+      sightings,
+    );
   }
 
   /** The operation as the document of this door has it. */
@@ -110,7 +116,7 @@ export class OpenApiRig implements AsyncDisposable {
   /** Puts a text, other JSON and bytes under the keys that are asked for again and again. */
   async fill(): Promise<void> {
     const [text, json, bytes] = KEYS_IN_USE;
-    await request(this.door.app)
+    await request(this.door)
       .post('/cache')
       .set('Authorization', `Bearer ${this.door.token}`)
       .send([
@@ -144,7 +150,6 @@ export class OpenApiRig implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.client.close();
     await this.door.close();
   }
 }

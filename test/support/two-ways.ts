@@ -9,16 +9,12 @@ import { keyToText } from '../../src/core/key';
 import { aroundCache } from './around-cache';
 import { eventually } from './eventually';
 import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
-import { openTestListener, type TestListener } from './listener';
 import { openRaw, type RawClient } from './raw-http';
 
 export interface Way {
   readonly door: HttpDoor;
-  readonly listener: TestListener;
   /** Known to both doors under the same name. */
   readonly token: string;
-  /** Requests that went by the fast path. */
-  readonly taken: () => number;
 }
 
 export interface TwoWays {
@@ -34,7 +30,6 @@ export async function openTwoWays(options: HttpDoorOptions = {}): Promise<TwoWay
     fast,
     general,
     async close() {
-      await Promise.all([fast, general].map(({ listener }) => listener.close()));
       await Promise.all([fast, general].map(({ door }) => door.close()));
     },
   };
@@ -42,18 +37,7 @@ export async function openTwoWays(options: HttpDoorOptions = {}): Promise<TwoWay
 
 async function openWay(hasFastPath: boolean, options: HttpDoorOptions): Promise<Way> {
   const door = await openHttpDoor({ ...options, hasFastPath });
-  let taken = 0;
-  const { app, fast } = door;
-  const listener = await openTestListener(door, {
-    app,
-    fast:
-      fast &&
-      ((request, response) => {
-        taken++;
-        fast(request, response);
-      }),
-  });
-  return { door, listener, token: door.tokenWith(['read', 'write', 'delete', 'admin']), taken: () => taken };
+  return { door, token: door.tokenWith(['read', 'write', 'delete', 'admin']) };
 }
 
 /** What a client sees of its connection. */
@@ -73,8 +57,8 @@ export interface Witness extends RawClient {
 }
 
 /** A connection whose first request was answered, so that the next one may take the fast path. */
-async function openWitness({ listener, token }: Way): Promise<Witness> {
-  const client = await openRaw(listener.port);
+async function openWitness({ door, token }: Way): Promise<Witness> {
+  const client = await openRaw(door.port);
   const { socket } = client;
   socket.setNoDelay(true);
   client.send(`GET /livez HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`);
