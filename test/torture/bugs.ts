@@ -122,6 +122,22 @@ export const BUGS: readonly Bug[] = [
         replace: 'autoResendUnfulfilledCommands: true',
       },
       { file: 'redis/client.js', find: 'maxRetriesPerRequest: 0,', replace: 'maxRetriesPerRequest: 20,' },
+      {
+        // The bytes are the batch's: what ioredis alone sends again has none, takes the replies of others, and the node
+        // is never usable again. So they are written here whenever it sends for the second time.
+        file: 'redis/node-request.js',
+        find: 'client.sendCommand(this, ELSEWHERE);',
+        replace: `let hasLeft = false;
+        const write = () => {
+            if (hasLeft) {
+                const again = new batch.constructor(client.stream);
+                again.add(command.words);
+                again.flush();
+            }
+            hasLeft = true;
+        };
+        client.sendCommand(this, { ...ELSEWHERE, write });`,
+      },
     ],
   },
   {
