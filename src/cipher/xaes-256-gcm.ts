@@ -14,6 +14,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
 export const TAG_BYTES = 16;
+export const MESSAGE_KEY_BYTES = 32;
 
 const BLOCK_BYTES = 16;
 /** Half a nonce: what derives the message key, and what AES-GCM takes. */
@@ -28,8 +29,12 @@ export class Xaes256Gcm {
    */
   readonly #aes: ReturnType<typeof createCipheriv>;
   readonly #k1: Buffer;
-  /** The two blocks that derive the message key; only their nonce bytes change. Filled and used in one stretch. */
-  readonly #blocks = Buffer.alloc(2 * BLOCK_BYTES);
+  /** The two blocks that derive one message key; only their nonce bytes change. Filled and used in one stretch. */
+  readonly #blocks = Buffer.alloc(MESSAGE_KEY_BYTES);
+  /** Of the message that is being sealed or opened. */
+  readonly #iv = Buffer.alloc(HALF_NONCE_BYTES);
+  readonly #nonce = Buffer.alloc(NONCE_BYTES);
+  readonly #tag = Buffer.alloc(TAG_BYTES);
 
   constructor(key: Buffer) {
     this.#aes = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
@@ -38,38 +43,61 @@ export class Xaes256Gcm {
     this.#blocks.writeInt32BE(this.#k1.readInt32BE(0) ^ 0x00025800, BLOCK_BYTES);
   }
 
-  /** Ciphertext and tag, which the specification writes one after the other. */
-  seal(nonce: Buffer, plain: Buffer, aad: Buffer): readonly [ciphertext: Buffer, tag: Buffer] {
-    const gcm = createCipheriv('aes-256-gcm', this.#messageKey(nonce), nonce.subarray(HALF_NONCE_BYTES), GCM);
+  /** The message keys for nonces that lie one behind the other. Many at once cost hardly more than one does. */
+  messageKeys(nonces: Buffer): Buffer {
+    const count = nonces.length / NONCE_BYTES;
+    const blocks = count === 1 ? this.#blocks : Buffer.alloc(count * MESSAGE_KEY_BYTES, this.#blocks);
+    for (let from = 0, to = 0; to < blocks.length; from += NONCE_BYTES, to += MESSAGE_KEY_BYTES) {
+      for (let at = 0; at < HALF_NONCE_BYTES; at += 4) {
+        const word = this.#k1.readInt32BE(4 + at) ^ nonces.readInt32BE(from + at);
+        blocks.writeInt32BE(word, to + 4 + at);
+        blocks.writeInt32BE(word, to + BLOCK_BYTES + 4 + at);
+      }
+    }
+    return this.#aes.update(blocks);
+  }
+
+  /**
+   * Ciphertext and tag, which the specification writes one after the other. `messageKey`: what `messageKeys` has given for
+   * this nonce.
+   */
+  seal(
+    nonce: Buffer,
+    plain: Buffer,
+    aad: Buffer,
+    messageKey = this.messageKeys(nonce),
+  ): readonly [ciphertext: Buffer, tag: Buffer] {
+    copyWords(nonce, HALF_NONCE_BYTES, this.#iv);
+    const gcm = createCipheriv('aes-256-gcm', messageKey, this.#iv, GCM);
     gcm.setAAD(aad);
     const ciphertext = gcm.update(plain);
     gcm.final();
     return [ciphertext, gcm.getAuthTag()];
   }
 
-  /** @throws Error when anything differs from what was sealed; then nothing of the plaintext is given out. */
-  open(nonce: Buffer, ciphertext: Buffer, tag: Buffer, aad: Buffer): Buffer {
-    const gcm = createDecipheriv(
-      'aes-256-gcm',
-      this.#messageKey(nonce),
-      nonce.subarray(HALF_NONCE_BYTES),
-      GCM,
-    );
+  /**
+   * What `message` holds from `start` on: nonce, ciphertext and tag, one behind the other. Views of them would cost a tenth of
+   * it all (bench, row P9).
+   * @throws Error when anything differs from what was sealed; then nothing of the plaintext is given out.
+   */
+  open(message: Buffer, start: number, aad: Buffer): Buffer {
+    const ciphertextAt = start + NONCE_BYTES;
+    const tagAt = message.length - TAG_BYTES;
+    copyWords(message, start, this.#nonce);
+    copyWords(message, ciphertextAt - HALF_NONCE_BYTES, this.#iv);
+    copyWords(message, tagAt, this.#tag);
+    const gcm = createDecipheriv('aes-256-gcm', this.messageKeys(this.#nonce), this.#iv, GCM);
     gcm.setAAD(aad);
-    gcm.setAuthTag(tag);
-    const plain = gcm.update(ciphertext);
+    gcm.setAuthTag(this.#tag);
+    const plain = gcm.update(message.subarray(ciphertextAt, tagAt));
     gcm.final();
     return plain;
   }
+}
 
-  #messageKey(nonce: Buffer): Buffer {
-    for (let at = 0; at < HALF_NONCE_BYTES; at += 4) {
-      const word = this.#k1.readInt32BE(4 + at) ^ nonce.readInt32BE(at);
-      this.#blocks.writeInt32BE(word, 4 + at);
-      this.#blocks.writeInt32BE(word, BLOCK_BYTES + 4 + at);
-    }
-    return this.#aes.update(this.#blocks);
-  }
+/** Fills `to`, whose length is a multiple of 4, with what lies from `at` on: for so few bytes in half the time of `copy`. */
+export function copyWords(from: Buffer, at: number, to: Buffer): void {
+  for (let word = 0; word < to.length; word += 4) to.writeInt32BE(from.readInt32BE(at + word), word);
 }
 
 /** Doubling in GF(2¹²⁸) as CMAC has it (NIST SP 800-38B, 6.1): shift left, and fold a bit that falls out back in. */

@@ -305,14 +305,17 @@ export interface RelaySubscriber {
 /** Authenticated encryption under a keyring. What it makes is only understood by what it made it with. */
 export interface Cipher {
   /**
-   * Encrypts under the keyring's first key; `context` is authenticated beside the plaintext. Of it only the first
-   * `headerBytes` are stored, in front of the record: `open` takes what is behind them.
+   * `header`, and behind it a record of the plaintext, encrypted under the keyring's first key. The header and the cache key
+   * are authenticated with it.
    */
-  seal(plain: Buffer, context: Buffer, headerBytes?: number): Buffer;
-  /** @throws CacheError `corrupt_value` when it was altered, moved to another context, or its key is unknown. */
-  open(sealed: Buffer, context: Buffer): Buffer;
-  /** The name of the key that a sealed record was made with, for rotation; undefined when it is no record. */
-  keyIdOf(sealed: Buffer): string | undefined;
+  seal(plain: Buffer, header: Buffer, key: Key): Buffer;
+  /**
+   * The plaintext of what was sealed, with a header of so many bytes.
+   * @throws CacheError `corrupt_value` when it was altered or moved to another key, or the key that sealed it is unknown.
+   */
+  open(sealed: Buffer, headerBytes: number, key: Key): Buffer;
+  /** The name of the key that a record behind a header was sealed with, for rotation; undefined when it is none. */
+  keyIdOf(sealed: Buffer, headerBytes: number): string | undefined;
   /** The name of the key that seals. */
   readonly currentKeyId: string;
 }

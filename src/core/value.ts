@@ -26,6 +26,11 @@ const VERSION = 1;
 const FLAG_JSON = 0x01;
 const FLAG_SEALED = 0x80;
 
+const BYTES_HEADER = headerOf(0);
+const JSON_HEADER = headerOf(FLAG_JSON);
+const SEALED_HEADER = headerOf(FLAG_SEALED);
+const SEALED_JSON_HEADER = headerOf(FLAG_SEALED | FLAG_JSON);
+
 /** With the `u` flag a pair is one character, so that only a lone half matches. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -66,12 +71,11 @@ export function encodeValue(key: Key, value: Value, cipher: Cipher | undefined):
   }
 
   if (cipher !== undefined) {
-    const context = sealingContext(key, flags | FLAG_SEALED);
-    return cipher.seal(payload, context, HEADER_BYTES);
+    return cipher.seal(payload, flags === 0 ? SEALED_HEADER : SEALED_JSON_HEADER, key);
   }
   if (flags === 0 && !hasMagic(payload)) return payload;
   const enveloped = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
-  writeHeader(enveloped, flags);
+  enveloped.set(flags === 0 ? BYTES_HEADER : JSON_HEADER);
   enveloped.set(payload, HEADER_BYTES);
   return enveloped;
 }
@@ -86,12 +90,13 @@ export function decodeValue(key: Key, stored: Buffer, cipher: Cipher | undefined
 
   const flags = flagsOf(stored);
   if (flags === undefined) throw corrupt('truncated envelope, or one of an unknown version');
-  let payload = stored.subarray(HEADER_BYTES);
+  let payload: Buffer;
   if ((flags & FLAG_SEALED) !== 0) {
     if (cipher === undefined) throw corrupt('encrypted, but no encryption keys are configured');
-    payload = cipher.open(payload, sealingContext(key, flags));
-  } else if (flags === 0 && !hasMagic(payload)) {
-    throw corrupt('an envelope around bytes that need none');
+    payload = cipher.open(stored, HEADER_BYTES, key);
+  } else {
+    payload = stored.subarray(HEADER_BYTES);
+    if (flags === 0 && !hasMagic(payload)) throw corrupt('an envelope around bytes that need none');
   }
   return (flags & FLAG_JSON) !== 0 ? parseJson(payload) : textOrBytes(payload);
 }
@@ -123,7 +128,7 @@ export function valueBytes(value: Value): number {
 export function sealedKeyId(stored: Buffer, cipher: Cipher): string | undefined {
   const flags = hasMagic(stored) ? flagsOf(stored) : undefined;
   if (flags === undefined || (flags & FLAG_SEALED) === 0) return undefined;
-  return cipher.keyIdOf(stored.subarray(HEADER_BYTES));
+  return cipher.keyIdOf(stored, HEADER_BYTES);
 }
 
 /** Whether stored bytes are in an envelope. */
@@ -131,10 +136,8 @@ export function hasMagic(bytes: Buffer): boolean {
   return bytes[0] === 0xfe && bytes[1] === 0x72 && bytes[2] === 0x63;
 }
 
-function writeHeader(envelope: Buffer, flags: number): void {
-  envelope.set(MAGIC);
-  envelope[3] = VERSION;
-  envelope[4] = flags;
+function headerOf(flags: number): Buffer {
+  return Buffer.of(...MAGIC, VERSION, flags);
 }
 
 /** The flags of something that has the magic; undefined for an envelope that this program cannot have made. */
@@ -142,14 +145,6 @@ function flagsOf(stored: Buffer): number | undefined {
   const flags = stored[4];
   if (stored[3] !== VERSION || flags === undefined) return undefined;
   return (flags & ~(FLAG_JSON | FLAG_SEALED)) === 0 ? flags : undefined;
-}
-
-/** What a sealed payload is bound to. The header has a fixed length, so header and key cannot run into each other. */
-function sealingContext(key: Key, flags: number): Buffer {
-  const context = Buffer.allocUnsafe(HEADER_BYTES + key.length);
-  writeHeader(context, flags);
-  context.write(key, HEADER_BYTES, 'latin1');
-  return context;
 }
 
 function textOrBytes(bytes: Buffer): Value {
