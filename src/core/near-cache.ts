@@ -98,9 +98,9 @@ export class NearCache {
 
   /**
    * The keys that a READ would find here, or would if no lease had ended, those used last first: while a node is away, its
-   * keys are worth as much as before. A page is a stretch of `steps` entries. A hint, since the walk stands at an entry
-   * between pages: when that is used, some keys come twice; when it is dropped, some not at all. It ends after as many
-   * steps as there were entries, however often that happens.
+   * keys are worth as much as before. A page is a stretch of `steps` entries. What is left alone comes once, and what is used
+   * before it is met not at all. A hint, since the walk stands at an entry between pages: when that is used, some keys come
+   * twice; when it is dropped, others are left out. It ends after as many steps as there were entries, however often that happens.
    */
   *keyPages(steps: number): Generator<readonly Key[], void> {
     let page: Key[] = [];

@@ -5,10 +5,11 @@
  *
  * It knows the order of use, sizes and forms; when an entry may be served is for `near-cache.ts` to say.
  */
+import { holdBytes, openBytes, TEXT_BYTES_MAX, type HeldBytes } from '../lib/held-bytes';
+import { ownText } from '../lib/own-memory';
 import { grown, RecencySlots, SLOTS_FIRST } from '../lib/recency-slots';
 import { Json, type Key, type Value } from './command';
 import type { Lease } from './ports';
-import { ownMemory } from '../lib/own-memory';
 import { valueBytes } from './value';
 
 /** On which an entry is served; one object for all that were filled in one era under one lease. */
@@ -27,16 +28,10 @@ const ENTRY_OVERHEAD_BYTES = 200;
 /** What a Buffer with memory of its own costs beside that and its content. */
 const BUFFER_OVERHEAD_BYTES = 200;
 
-/**
- * Bytes up to this many are kept as text of one byte a character, and made a Buffer again when they are asked for: a Buffer
- * for each entry costs more than their bytes, and making one as much as finding the entry. More are not copied each time.
- */
-const SMALL_BYTES = 1024;
-
-/** How a value lies in its column. */
-const AS_IT_IS = 0;
+/** What a value was that lies in its column as text, or as `HeldBytes`. */
+const TEXT = 0;
 const JSON_TEXT = 1;
-const BYTE_STRING = 2;
+const BYTES = 2;
 
 export class NearEntries {
   readonly #columnMax: number;
@@ -44,7 +39,7 @@ export class NearEntries {
   #expiresAtMs = new Float64Array(SLOTS_FIRST);
   #sizes = new Uint32Array(SLOTS_FIRST);
   #forms = new Uint8Array(SLOTS_FIRST);
-  readonly #values: (string | Buffer | undefined)[] = [undefined];
+  readonly #values: (HeldBytes | undefined)[] = [undefined];
   readonly #terms: (Terms | undefined)[] = [undefined];
   #bytes = 0;
 
@@ -106,10 +101,10 @@ export class NearEntries {
   }
 
   value(slot: number): Value {
-    const value = this.#values[slot] as string | Buffer;
+    const value = this.#values[slot] as HeldBytes;
     const form = this.#forms[slot];
-    if (form === AS_IT_IS || typeof value !== 'string') return value;
-    return form === JSON_TEXT ? new Json(value) : Buffer.from(value, 'latin1');
+    if (form === TEXT) return value;
+    return form === JSON_TEXT ? new Json(value as string) : openBytes(value);
   }
 
   /** A new entry, used last, for a key that has none. What is a window into something larger is copied. */
@@ -121,10 +116,9 @@ export class NearEntries {
     this.#sizes[slot] = size;
     this.#terms[slot] = terms;
     this.#bytes += size;
-    if (typeof value === 'string') this.#keep(slot, AS_IT_IS, value);
+    if (typeof value === 'string') this.#keep(slot, TEXT, value);
     else if (value instanceof Json) this.#keep(slot, JSON_TEXT, value.text);
-    else if (value.length <= SMALL_BYTES) this.#keep(slot, BYTE_STRING, value.toString('latin1'));
-    else this.#keep(slot, AS_IT_IS, ownMemory(value));
+    else this.#keep(slot, BYTES, holdBytes(value));
   }
 
   delete(slot: number): void {
@@ -134,7 +128,7 @@ export class NearEntries {
     this.#slots.delete(slot);
   }
 
-  #keep(slot: number, form: number, value: string | Buffer): void {
+  #keep(slot: number, form: number, value: HeldBytes): void {
     this.#forms[slot] = form;
     this.#values[slot] = value;
   }
@@ -154,12 +148,7 @@ export function sizeOf(key: Key, value: Value): number {
 /** V8 stores text of which any character is beyond Latin-1 in two bytes each. */
 function heapBytes(value: Value): number {
   const bytes = valueBytes(value);
-  if (Buffer.isBuffer(value)) return bytes > SMALL_BYTES ? bytes + BUFFER_OVERHEAD_BYTES : bytes;
+  if (Buffer.isBuffer(value)) return bytes > TEXT_BYTES_MAX ? bytes + BUFFER_OVERHEAD_BYTES : bytes;
   const { length } = typeof value === 'string' ? value : value.text;
   return bytes === length ? bytes : Math.max(bytes, 2 * length);
-}
-
-/** A key that was cut out of a body is a window into it for V8, and would keep all of that. */
-function ownText(key: Key): Key {
-  return Buffer.from(key, 'latin1').toString('latin1') as Key;
 }

@@ -62,7 +62,7 @@ export interface ReplicatedOptions {
  * too, the engine is not ready, and every operation is `unavailable`; so is a `strong` read while the bus is away. All else
  * goes on without the bus, and is made good when it is back.
  *
- * Buffers that are handed out are not to be written into; those that are handed in are copied.
+ * Neither Buffers that are handed out nor those that are handed in are to be written into.
  * @throws Error when the client library of the bus is not installed
  */
 export async function openReplicated(options: ReplicatedOptions): Promise<Engine> {

@@ -12,6 +12,9 @@
  *
  * What is put in during a walk counts as visited, so that a walk ends however much is written meanwhile: it ends when
  * everything that was there at its start has been visited or has gone.
+ *
+ * It is not built on `recency-slots.ts`, for each use and each removal looks after the walk here, which the near cache would
+ * pay for at each hit, and slots have an end at a number of keys.
  */
 
 interface Node<K, V> {

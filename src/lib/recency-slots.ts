@@ -7,6 +7,9 @@
  *     behind     1      3      0      2        here: 1, 3, 2
  *
  * Slots are given out from 1 upwards, those that became free first, so columns are as long as the most keys at one time.
+ *
+ * Whoever must meet every key while keys are used takes `recency-map.ts`: a walk along here is a hint, so that a use costs no more
+ * than its links.
  */
 
 /** No key's slot. */

@@ -10,7 +10,7 @@ import type { Command, Redis } from 'ioredis';
 import type { CacheError } from '../core/errors';
 import type { CommandBatch } from './command-batch';
 import type { NodeCommand } from './commands';
-import { translateRedisError } from './redis-errors';
+import { translateRedisError, unreachable } from './redis-errors';
 
 /** Who asked. Exactly one of the two is called, once, and in a later turn than that of the question. They never throw. */
 export interface Asker<T> {
@@ -55,6 +55,7 @@ export class NodeRequest<T = unknown> {
   readonly #group: RequestGroup | undefined;
   #watch: RequestWatcher | undefined;
   #reply: T | undefined;
+  #hasLeft = false;
   #isAnswered = false;
   #isEnded = false;
 
@@ -80,12 +81,26 @@ export class NodeRequest<T = unknown> {
     this.name = typeof command === 'function' ? '' : command.words[0];
   }
 
-  /** It leaves now, behind all that is in the batch. `watch`: who ends it when it takes too long; undefined: nobody. */
+  /**
+   * It leaves now, behind all that is in the batch, or is refused as not done. `watch`: who ends it when it takes too long;
+   * undefined: nobody.
+   *
+   *   1. the node ends the connection, or it is given up here: its socket takes nothing any more,
+   *   2. in the same turn a request is to leave. That the connection has closed is told in a later one, so ioredis calls it
+   *      `ready` still, and refuses a single command on the spot. Its bytes would go into the batch behind that: nothing left.
+   *   3. What a function sends is not seen from here, so where the socket takes nothing it is not begun.
+   *   4. All that is refused later may have been carried out, also where the batch did not get to the socket.
+   */
   leave(client: Redis, batch: CommandBatch, watch: RequestWatcher | undefined): void {
     const command = this.#command;
     this.#watch = watch;
     watch?.add(this);
     if (typeof command === 'function') {
+      if (!client.stream.writable) {
+        this.refuse(unreachable());
+        return;
+      }
+      this.#hasLeft = true;
       batch.flush();
       command(client).then(
         (reply) => this.#answered(reply),
@@ -94,8 +109,9 @@ export class NodeRequest<T = unknown> {
       return;
     }
     client.sendCommand(this as unknown as Command, ELSEWHERE);
-    // Where the connection takes nothing any more it is refused by now.
-    if (!this.#isEnded) batch.add(command.words);
+    if (this.#isEnded) return;
+    this.#hasLeft = true;
+    batch.add(command.words);
   }
 
   /** It stays here: nothing was done. */
@@ -119,7 +135,7 @@ export class NodeRequest<T = unknown> {
 
   /** Called by ioredis with what the node replied in place of an answer, or why there will be none. */
   reject(thrown: unknown): void {
-    if (!this.#isEnded) this.refuse(translateRedisError(thrown));
+    if (!this.#isEnded) this.refuse(this.#hasLeft ? translateRedisError(thrown) : unreachable());
   }
 
   /** It is not waited for any longer. A reply that waits for its offset counts. */

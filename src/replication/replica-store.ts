@@ -27,8 +27,10 @@
  *    throughout, not at all; each time in a version that was held at that moment. Merging it is harmless.
  */
 import type { Key } from '../core/command';
+import { holdBytes } from '../lib/held-bytes';
+import { ownText } from '../lib/own-memory';
 import { EntryTable } from './entry-table';
-import { forgettableAtMs, holdKey, holdValue, openEntry, type HeldEntry } from './held-entry';
+import { forgettableAtMs, openEntry, type HeldEntry } from './held-entry';
 import { isLater } from './version';
 import { encodedSize, type VersionedEntry } from './versioned-entry';
 
@@ -117,16 +119,16 @@ export class ReplicaStore {
 
   /**
    * Takes an entry where nothing as late is held. False: it lost, is held already or may have been deleted and forgotten, and
-   * nothing has changed. Its bytes are copied, and kept until a sweep finds that it has expired: when a snapshot is loaded,
-   * the group's time may not be known yet, and the machine's own may be ahead of it.
+   * nothing has changed. Its bytes are kept as `holdBytes` does, until a sweep finds that it has expired: when a snapshot is
+   * loaded, the group's time may not be known yet, and the machine's own may be ahead of it.
    */
   apply(entry: VersionedEntry): boolean {
     const held = this.#table.get(entry.key);
     if (held === undefined ? entry.time <= this.horizon : !isLater(entry, held)) return false;
     const { bytes } = entry;
     const taken = {
-      key: held?.key ?? holdKey(entry.key),
-      value: bytes === undefined ? undefined : holdValue(bytes),
+      key: held?.key ?? ownText(entry.key),
+      value: bytes === undefined ? undefined : holdBytes(bytes),
       time: entry.time,
       origin: this.#originOf(entry.origin),
       expiresAtMs: entry.expiresAtMs,

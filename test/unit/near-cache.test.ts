@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { LEASE_WITHOUT_END } from '../../src/core/ports';
 import { Json, type Key, type Value } from '../../src/core/command';
 import { NearCache } from '../../src/core/near-cache';
+import { Random } from '../torture/random';
 
 const K = 'k' as Key;
 
@@ -201,4 +202,65 @@ it('counts hits and misses, and looking for people counts nothing', () => {
   near.get('other' as Key);
   near.holds(K);
   expect(near.status()).toMatchObject({ hits: 1, misses: 1, entries: 1 });
+});
+
+describe('key pages', () => {
+  const COUNT = 500;
+
+  function fillKeys(entries: number) {
+    const set = createNear({ entries });
+    const keys = Array.from({ length: COUNT }, (_, index) => `k${index}`);
+    for (const key of keys) set.put(key, 'v');
+    return { ...set, keys };
+  }
+
+  it.each([1, 2, 3, 4, 5])(
+    'each key that is left alone comes once, in order, whatever others do meanwhile: seed %d',
+    (seed) => {
+      const random = new Random(`key pages ${seed}`);
+      const { near, put, keys } = fillKeys(2 * COUNT);
+      const touched = new Set<string>();
+      const met: Key[] = [];
+      for (const page of near.keyPages(7)) {
+        expect(page.length).toBeLessThanOrEqual(7);
+        met.push(...page);
+        for (let act = 0; act < 4; act += 1) {
+          const key = random.pick(keys) as Key;
+          // The walk stands there.
+          if (key === met.at(-1)) continue;
+          touched.add(key);
+          const what = random.next();
+          if (what < 0.4) near.get(key);
+          else if (what < 0.6) near.forget(key);
+          else if (what < 0.8) put(key, 'new');
+          else put(`new ${met.length} ${act}`, 'v');
+        }
+      }
+      const alone = keys.filter((key) => !touched.has(key));
+      expect(alone.length).toBeGreaterThan(COUNT / 3);
+      expect(met.filter((key) => !touched.has(key))).toEqual(alone.reverse());
+      expect(new Set(met).size).toBe(met.length);
+    },
+  );
+
+  it('end after as many steps as there were entries, also when the walk is taken back to the start each time', () => {
+    const { near, keys } = fillKeys(COUNT);
+    const met: Key[] = [];
+    for (const page of near.keyPages(10)) {
+      met.push(...page);
+      near.get(met.at(-1) as Key);
+    }
+    expect(met).toHaveLength(COUNT);
+    expect(new Set(met).size).toBeLessThan(COUNT);
+    expect(met[0]).toBe(keys.at(-1));
+  });
+
+  it('end when the entry at which the walk stands has gone', () => {
+    const { near, keys } = fillKeys(COUNT);
+    const pages = near.keyPages(10);
+    const [page] = [pages.next().value as readonly Key[]];
+    near.forget(page.at(-1) as Key);
+    expect([...pages].flat()).toEqual([]);
+    expect(page).toEqual(keys.slice(-10).reverse());
+  });
 });

@@ -49,6 +49,8 @@ it('gives a slot that became free to the next key', () => {
   const first = slots.add('a');
   slots.add('b');
   slots.delete(first);
+  // It holds no key meanwhile, however long that was.
+  expect(slots.keyAt(first)).toBeUndefined();
   expect(slots.add('c')).toBe(first);
   expect(inOrder(slots)).toEqual(['b', 'c']);
 });

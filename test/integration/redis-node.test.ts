@@ -1,0 +1,163 @@
+/** Commands to one real Redis: in which order they leave, and what is told of those that a connection takes no more. */
+import type { Redis } from 'ioredis';
+import type { Key } from '../../src/core/command';
+import type { CacheError } from '../../src/core/errors';
+import { systemClock } from '../../src/lib/clock';
+import {
+  asking,
+  deleteKey,
+  getBytes,
+  getReplication,
+  masterOffset,
+  sendAnnouncedChange,
+  setValue,
+  type NodeCommand,
+} from '../../src/redis/commands';
+import { NotDone } from '../../src/redis/redis-errors';
+import { RedisNode } from '../../src/redis/redis-node';
+import { eventually } from '../support/eventually';
+import { stopAfterTests } from '../support/leftovers';
+import { createRecordingLog } from '../support/log';
+import { type RedisProcess, startRedis } from '../support/redis';
+
+let redis: RedisProcess;
+beforeEach(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.stop());
+
+const inMs = (ms: number): number => systemClock.now() + ms;
+
+/** A node that is connected, and its connection. */
+async function openNode() {
+  const clients: Redis[] = [];
+  const node = new RedisNode(redis.address, {
+    clock: systemClock,
+    log: createRecordingLog(),
+    readOnly: false,
+    onLearned: () => undefined,
+    onConnected: (client) => clients.push(client),
+    onLost: () => undefined,
+  });
+  stopAfterTests(() => {
+    node.close();
+    return Promise.resolve();
+  });
+  await node.open();
+  await eventually(() => node.usable);
+  return { node, client: clients[0] as Redis };
+}
+
+/** As `run`, of a change. */
+function change(node: RedisNode, command: NodeCommand<boolean>): Promise<boolean> {
+  return new Promise((settle, fail) => node.change(command, { settle, fail }, inMs(5000)));
+}
+
+const set = (key: string, bytes = 'v') =>
+  setValue(key as Key, Buffer.from(bytes), { ttlMs: 0, condition: undefined });
+
+function outcomeOf(work: Promise<unknown>): Promise<unknown> {
+  return work.catch((error: unknown) => error);
+}
+
+describe('a connection that takes nothing more, and whose end is not told yet', () => {
+  const COMMANDS: readonly (readonly [string, NodeCommand<boolean>])[] = [
+    ['a single command', set('k')],
+    ['a transaction', sendAnnouncedChange(set('k'), 'channel')],
+    ['a command behind ASKING', asking(set('k'))],
+  ];
+
+  it.each(COMMANDS)('%s is refused as not done when Redis was killed', async (_, command) => {
+    const { node, client } = await openNode();
+    const met = new Promise((resolve) => {
+      client.stream.once('end', () => {
+        // The socket knows, ioredis does not.
+        const asked = outcomeOf(change(node, command));
+        setImmediate(() => {
+          const { status } = client;
+          void asked.then((outcome) => resolve([status, outcome]));
+        });
+      });
+    });
+    await redis.kill();
+    const [status, outcome] = (await met) as [string, CacheError];
+    expect(status).toBe('ready');
+    expect(outcome).toBeInstanceOf(NotDone);
+    expect(outcome).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('Nothing was done'),
+    });
+  });
+
+  it.each(COMMANDS)(
+    '%s is refused as not done when the node is closed in the same turn',
+    async (_, command) => {
+      const { node } = await openNode();
+      const asked = outcomeOf(change(node, command));
+      node.close();
+      expect(await asked).toBeInstanceOf(NotDone);
+      expect(await redis.client.exists('k')).toBe(0);
+    },
+  );
+
+  it('a read goes on to be asked elsewhere, and holds no place here', async () => {
+    const { node } = await openNode();
+    const asked = outcomeOf(node.run(getBytes('k' as Key, 100), inMs(5000)));
+    node.close();
+    expect(await asked).toMatchObject({ code: 'unavailable' });
+    expect(node.inFlight).toBe(0);
+  });
+});
+
+it.each([
+  ['a single command', set('k')],
+  ['a transaction', sendAnnouncedChange(set('k'), 'channel')],
+] as const)('%s that has left when Redis is killed may stand', async (_, command) => {
+  const { node } = await openNode();
+  redis.freeze();
+  const asked = outcomeOf(change(node, command));
+  await eventually(() => node.inFlight === 1);
+  await redis.kill();
+  const outcome = (await asked) as CacheError;
+  expect(outcome).not.toBeInstanceOf(NotDone);
+  expect(outcome).toMatchObject({ code: 'unavailable', message: expect.stringContaining('may stand') });
+});
+
+it('single commands and functions of one turn come to Redis in the order in which they were asked, and each gets its own reply', async () => {
+  const { node } = await openNode();
+  const monitor = await redis.client.monitor();
+  stopAfterTests(() => {
+    monitor.disconnect();
+    return Promise.resolve();
+  });
+  const seen: string[] = [];
+  monitor.on('monitor', (_time: string, [name = '', key = '']: readonly string[]) => {
+    seen.push(`${name.toUpperCase()} ${key}`.trim());
+  });
+  const announced = (key: string) => sendAnnouncedChange(set(key, key), 'channel');
+  const run = (command: NodeCommand<unknown>) => node.run(command, inMs(5000));
+  const replies = await Promise.all([
+    change(node, set('a', 'a')),
+    change(node, announced('b')),
+    run(getBytes('b' as Key, 100)),
+    run(getReplication()),
+    change(node, deleteKey('a' as Key)),
+    change(node, announced('c')),
+    change(node, announced('d')),
+    run(getBytes('d' as Key, 100)),
+    run(getBytes('a' as Key, 100)),
+    run(masterOffset),
+  ]);
+  expect(replies).toEqual([
+    ...[true, true, Buffer.from('b'), expect.objectContaining({ role: 'master' }), true],
+    ...[true, true, Buffer.from('d'), Buffer.alloc(0), expect.any(Number)],
+  ]);
+  const asked = [
+    ...['SET a', 'MULTI', 'SET b', 'PUBLISH channel', 'EXEC', 'GETRANGE b', 'INFO replication', 'DEL a'],
+    ...['MULTI', 'SET c', 'PUBLISH channel', 'EXEC', 'MULTI', 'SET d', 'PUBLISH channel', 'EXEC'],
+    // The offset behind the changes is asked for last of all.
+    ...['GETRANGE d', 'GETRANGE a', 'ROLE', 'ROLE'],
+  ];
+  await eventually(() => seen.filter((line) => line === 'ROLE').length === 2);
+  expect(seen).toEqual(asked);
+});
