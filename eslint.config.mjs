@@ -28,7 +28,7 @@ const LAYERS = {
     packages: ['hashring', 'lru-cache', 'node:crypto', 'node:v8'],
   },
   telemetry: { folders: ['lib', 'core'], packages: ['pino', 'prom-client', 'node:perf_hooks'] },
-  workers: { folders: ['lib', 'core', 'auth', 'telemetry'], packages: ['node:cluster'] },
+  workers: { folders: ['lib', 'core', 'auth', 'telemetry'], packages: ['node:cluster', 'node:fs'] },
   'doors/http': {
     folders: ['lib', 'core', 'auth', 'tls'],
     packages: [

@@ -1,8 +1,9 @@
 /**
  * The log: pino, one JSON object a line. Lines are gathered and written together; `close` writes the rest.
  *
- * Where several workers share the ports, each of them writes to a pipe of its own, and the process above them copies
- * whole lines (`lines`): a write of more than 4 KiB to a pipe that others write to as well may be torn.
+ * Several workers that share the ports write to the same file or device, piece by piece, each of whole lines. Where standard
+ * output is a pipe or a socket, each of them writes to a pipe of its own, and the process above them copies whole lines
+ * (`lines`): a write of more than 4 KiB to a pipe that others write to as well may be torn.
  */
 import { pino } from 'pino';
 import type { Log, RequestLine } from '../core/ports';
@@ -19,8 +20,8 @@ const FLUSH_EVERY_MS = 200;
 const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface ClosableLog extends Log {
-  /** Whole lines of another process, as they are. */
-  lines(text: string): void;
+  /** Whole lines of another process, as they are. The bytes are not copied. */
+  lines(bytes: Buffer): void;
   close(): void;
 }
 
@@ -33,7 +34,11 @@ export function openLog(level: LogLevel, fd: number, worker?: number): ClosableL
     // More bytes than a piece has: it writes when it is flushed, not by itself. See `close`.
     minLength: 4 * PIECE_BYTES,
     maxWrite: 8 * PIECE_BYTES,
+    // As text each line would be encoded three times over.
+    contentMode: 'buffer',
   });
+  // Its types know of text only.
+  const sink = destination as unknown as { write(bytes: Buffer): unknown };
   // A closed pipe: there is nobody left to tell.
   destination.on('error', () => undefined);
 
@@ -42,7 +47,7 @@ export function openLog(level: LogLevel, fd: number, worker?: number): ClosableL
   const piece = Buffer.allocUnsafeSlow(2 * PIECE_BYTES);
   let pieceBytes = 0;
   function handOver(): void {
-    if (pieceBytes > 0) destination.write(piece.toString('utf8', 0, pieceBytes));
+    if (pieceBytes > 0) sink.write(Buffer.from(piece.subarray(0, pieceBytes)));
     pieceBytes = 0;
   }
   /** Also what was handed over while it was writing. */
@@ -53,7 +58,7 @@ export function openLog(level: LogLevel, fd: number, worker?: number): ClosableL
   function write(line: string): void {
     const lineBytesMax = UNIT_BYTES_MAX * line.length;
     if (pieceBytes + lineBytesMax > piece.length) handOver();
-    if (lineBytesMax > piece.length) destination.write(line);
+    if (lineBytesMax > piece.length) sink.write(Buffer.from(line));
     else pieceBytes += piece.write(line, pieceBytes);
     if (pieceBytes >= PIECE_BYTES || pieceBytes === 0) flush();
   }
@@ -71,7 +76,11 @@ export function openLog(level: LogLevel, fd: number, worker?: number): ClosableL
     request(line) {
       if (showsRequests) write(requestText(line, writer));
     },
-    lines: write,
+    lines(bytes) {
+      handOver();
+      sink.write(bytes);
+      destination.flush();
+    },
     close() {
       clearInterval(timer);
       // Not flushed as usual: a write that has only begun would end with the process.

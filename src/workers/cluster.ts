@@ -3,6 +3,7 @@
  * is free, so they have as many each. Workers say `listen` as if they were alone.
  */
 import cluster, { type Worker } from 'node:cluster';
+import { fstatSync } from 'node:fs';
 import type { ToSupervisor, ToWorker } from './messages';
 import type { WorkerEvents, WorkerProcess } from './worker-process';
 import type { WorkerChannel } from './worker-link';
@@ -10,14 +11,17 @@ import type { WorkerChannel } from './worker-link';
 /** Of a line that has not ended; what is longer is no line of ours. */
 const LINE_BYTES_MAX = 1024 * 1024;
 const LINE_FEED = 0x0a;
+const STANDARD_OUTPUT = 1;
 
 /**
  * Starts this program once more, as a worker. A connection that is being handed to it when it dies is closed.
  */
 export function forkWorker(events: WorkerEvents): WorkerProcess {
   cluster.schedulingPolicy = cluster.SCHED_RR;
-  // Of what it writes, the log comes through here; what it says before it has a log is for whoever looks.
-  cluster.setupPrimary({ stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  // What it writes to standard output is its log; what it says before it has a log is for whoever looks.
+  cluster.setupPrimary({
+    stdio: ['ignore', takesWholeWrites(STANDARD_OUTPUT) ? 'inherit' : 'pipe', 'inherit', 'ipc'],
+  });
   const worker = cluster.fork();
   const { process: child } = worker;
   closeUntaken(worker);
@@ -35,6 +39,19 @@ export function forkWorker(events: WorkerEvents): WorkerProcess {
     },
     kill: () => void child.kill('SIGKILL'),
   };
+}
+
+/**
+ * Whether several processes can write lines to it without a torn one. A write to a file or a device is one piece (write(2):
+ * those who share it take turns); of a pipe or a socket it takes what there is room for, and then others have their turn.
+ */
+function takesWholeWrites(fd: number): boolean {
+  try {
+    const stats = fstatSync(fd);
+    return stats.isFile() || stats.isCharacterDevice();
+  } catch {
+    return false;
+  }
 }
 
 interface Handed {
@@ -101,12 +118,12 @@ export function workerChannel(): WorkerChannel | undefined {
 export class WholeLines {
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(private readonly onLines: (text: string) => void) {}
+  constructor(private readonly onLines: (bytes: Buffer) => void) {}
 
   add(bytes: Buffer): void {
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const end = all.lastIndexOf(LINE_FEED) + 1;
-    if (end > 0) this.onLines(all.toString('utf8', 0, end));
+    if (end > 0) this.onLines(all.subarray(0, end));
     this.#rest = all.length - end > LINE_BYTES_MAX ? Buffer.alloc(0) : all.subarray(end);
   }
 }

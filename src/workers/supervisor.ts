@@ -11,6 +11,7 @@
 import { CacheError } from '../core/errors';
 import type { Log, SnapshotResult } from '../core/ports';
 import type { Clock } from '../lib/clock';
+import type { ClosableLog } from '../telemetry/log';
 import { CombinedMetrics, type MetricSamples } from '../telemetry/combined-metrics';
 import type { Begin, Ports, WorkerAnswers } from './messages';
 import { wholeReport, type WholeReport } from '../core/whole-report';
@@ -26,7 +27,7 @@ export interface SupervisorOptions {
   /** What this process adds to the sums of what workers use. */
   readonly ownMetrics: () => Promise<MetricSamples>;
   readonly clock: Clock;
-  readonly log: Log & { lines(text: string): void };
+  readonly log: Log & Pick<ClosableLog, 'lines'>;
 }
 
 /** For a worker to say what it has counted. One that is busy for longer is left out. */

@@ -12,9 +12,9 @@ export interface WorkerProcess {
 
 export interface WorkerEvents {
   readonly onMessage: (message: ToSupervisor) => void;
-  /** Whole lines of its log. */
-  readonly onLines: (text: string) => void;
-  /** It has ended, and all of its lines were told. */
+  /** Whole lines of its log, where it does not write them to standard output itself. */
+  readonly onLines: (bytes: Buffer) => void;
+  /** It has ended, and all of its lines were told or written. */
   readonly onEnd: (how: WorkerEnd) => void;
 }
 

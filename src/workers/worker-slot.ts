@@ -1,5 +1,6 @@
 /** The place of one worker: the process that has it now, when it may have another one, and how it ends. */
 import type { Clock } from '../lib/clock';
+import type { ClosableLog } from '../telemetry/log';
 import { type Answering, Dialogue } from './dialogue';
 import type { Begin, News, Ports, ToSupervisor, WholeAnswers, WorkerAnswers } from './messages';
 import { type Fork, StartFailure, type WorkerEnd, type WorkerProcess } from './worker-process';
@@ -14,7 +15,7 @@ export interface WorkerSlotOptions {
   readonly onNews: (news: News, from: WorkerSlot) => void;
   readonly onEnd: (slot: WorkerSlot, end: SlotEnd) => void;
   readonly clock: Clock;
-  readonly log: { lines(text: string): void };
+  readonly log: Pick<ClosableLog, 'lines'>;
 }
 
 /** How a process ended that had the place; the names are those of the log. */
@@ -84,7 +85,7 @@ export class WorkerSlot {
       };
       const worker = fork({
         onMessage: hear,
-        onLines: (text) => log.lines(text),
+        onLines: (bytes) => log.lines(bytes),
         onEnd: (how) => {
           reject(new StartFailure(present.reason ?? `Worker ${number} ended while it started.`));
           this.#ended(present, how);

@@ -28,8 +28,8 @@ const settings = (more: GatewayOptions['env'] = {}): GatewayOptions => ({
 });
 
 /** Resolves when all its workers serve. */
-async function startWorkers(more?: GatewayOptions['env']): Promise<Gateway> {
-  const started = await startGateway(settings(more));
+async function startWorkers(more?: GatewayOptions['env'], options: GatewayOptions = {}): Promise<Gateway> {
+  const started = await startGateway({ ...options, ...settings(more) });
   await eventually(() => started.lines.some((line) => line.includes('all workers serve')), 10_000);
   // Lines of different processes come when each of them has gathered some.
   await eventually(() => listening(started).length === 2);
@@ -331,19 +331,31 @@ it('all of them can die, at once or while another one starts, and have the same 
   await eventually(serveAgain, 15_000);
 }, 40_000);
 
-it('every line of the log is a whole one, and says whose it is', async () => {
-  const callers = await Promise.all(Array.from({ length: 8 }, () => openCaller(gateway)));
+async function expectWholeLines(of: Gateway): Promise<void> {
+  const callers = await Promise.all(Array.from({ length: 8 }, () => openCaller(of)));
   const working = load(callers);
   await eventually(() => working.answered() > 3000, 15_000);
   await working.end();
-  await eventually(() => gateway.lines.filter((line) => line.includes('"msg":"request"')).length > 3000);
+  await eventually(() => of.lines.filter((line) => line.includes('"msg":"request"')).length > 3000);
   const workers = new Set<unknown>();
-  for (const line of gateway.lines) {
+  for (const line of of.lines) {
     const { worker, msg } = JSON.parse(line) as { worker?: number; msg: string };
     if (!OF_SUPERVISOR.has(msg)) workers.add(worker);
   }
   expect(workers).toEqual(new Set([1, 2]));
-});
+}
+
+it('every line of the log is a whole one, and says whose it is', () => expectWholeLines(gateway), 20_000);
+
+it('… in a file too, to which workers write by themselves, to the last line', async () => {
+  const logFile = path.join(await makeFolder(), 'log');
+  const logging = await startWorkers({}, { logFile });
+  await expectWholeLines(logging);
+  const answered = logging.lines.length;
+  for (let asked = 0; asked < 20; asked++) await logging.get('/readyz');
+  expect(await logging.stop()).toBe(0);
+  expect(logging.lines.length).toBeGreaterThanOrEqual(answered + 20);
+}, 30_000);
 
 it('SIGTERM to all of them at once, under load: all that was taken is answered, and the exit code is 0', async () => {
   const stopping = await startWorkers();

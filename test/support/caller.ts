@@ -65,9 +65,9 @@ export async function openCallerOfEach(
   return [first!, ...others];
 }
 
-function workerOf({ lines }: Gateway, requestId: string): Promise<number> {
+function workerOf(gateway: Gateway, requestId: string): Promise<number> {
   return eventually(() => {
-    const line = lines.find((each) => each.includes(`"request_id":"${requestId}"`));
+    const line = gateway.lines.find((each) => each.includes(`"request_id":"${requestId}"`));
     return line === undefined ? undefined : (JSON.parse(line) as { worker: number }).worker;
   });
 }

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { stopAfterTests } from './leftovers';
 
 /** Ctrl-C reaches the guard too; it must outlive that to do its work. SIGCONT is for a child that was frozen. */
@@ -44,10 +44,14 @@ export function removeFolder(folder: string): Promise<void> {
 export function startChild(
   command: string,
   args: readonly string[],
-  options: { readonly folder: string; readonly env: NodeJS.ProcessEnv },
+  options: {
+    readonly folder: string;
+    readonly env: NodeJS.ProcessEnv;
+    readonly stdoutFd?: number | undefined;
+  },
 ): Child {
-  const { folder, env } = options;
-  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { folder, env, stdoutFd = 'pipe' } = options;
+  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', stdoutFd, 'pipe'] });
   const { pid } = child;
   if (pid === undefined) {
     child.on('error', () => undefined);
@@ -57,8 +61,8 @@ export function startChild(
   const exited = exitOf(child).finally(releaseGuard);
   return {
     pid,
-    stdout: child.stdout,
-    stderr: child.stderr,
+    stdout: child.stdout ?? Readable.from([]),
+    stderr: child.stderr!,
     exited,
     hasExited: () => child.exitCode !== null || child.signalCode !== null,
     signal: (name) => void child.kill(name),

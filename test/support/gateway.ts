@@ -1,5 +1,5 @@
 /** The built program in a process of its own, with a certificate and secrets of its own, spoken to over HTTPS. */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Agent, request, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -64,6 +64,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Wait until `/readyz` says so; true unless told otherwise. */
   readonly waitReady?: boolean;
+  /** Standard output is this file, which is made, in place of a pipe. */
+  readonly logFile?: string;
 }
 
 /** Resolves when the gateway listens. @throws with what the program wrote, when it ends instead. */
@@ -84,8 +86,14 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     FAST_PATH: process.env['FAST_PATH'] ?? '',
     ...options.env,
   };
-  const child = startChild(process.execPath, [MAIN], { folder, env });
-  const gateway = await connectGateway(child, folder, env, await readFile(certFile));
+  const { logFile } = options;
+  const stdoutFd = logFile === undefined ? undefined : openSync(logFile, 'w');
+  const child = startChild(process.execPath, [MAIN], { folder, env, stdoutFd });
+  if (stdoutFd !== undefined) closeSync(stdoutFd);
+  const piped = collectLines(child.stdout);
+  const lines = () =>
+    logFile === undefined ? piped : readFileSync(logFile, 'utf8').split('\n').slice(0, -1);
+  const gateway = await connectGateway(child, lines, folder, env, await readFile(certFile));
   if (options.waitReady !== false) {
     await eventually(async () => (await gateway.get('/readyz')).status === 200, START_MS_MAX);
   }
@@ -94,11 +102,11 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
 
 async function connectGateway(
   child: Child,
+  lines: () => readonly string[],
   folder: string,
   env: Readonly<Record<string, string>>,
   ca: Buffer,
 ): Promise<Gateway> {
-  const lines = collectLines(child.stdout);
   const errorLines = collectLines(child.stderr);
   const agent = new Agent({ keepAlive: true, ca });
   const cleanUp = stopAfterTests(async () => {
@@ -109,12 +117,12 @@ async function connectGateway(
   });
 
   const port = await eventually(
-    () => portIn(lines) ?? (child.hasExited() ? 'ended' : undefined),
+    () => portIn(lines()) ?? (child.hasExited() ? 'ended' : undefined),
     START_MS_MAX,
   ).catch(() => 'late' as const);
   if (typeof port === 'string') {
     await cleanUp();
-    throw new Error(`the gateway does not listen:\n${[...lines, ...errorLines].slice(-20).join('\n')}`);
+    throw new Error(`the gateway does not listen:\n${[...lines(), ...errorLines].slice(-20).join('\n')}`);
   }
 
   let token: Promise<string> | undefined;
@@ -124,7 +132,9 @@ async function connectGateway(
     pid: child.pid,
     apiKey: env['API_KEY'] ?? '',
     certFile: env['TLS_CERT_FILE'] ?? '',
-    lines,
+    get lines() {
+      return lines();
+    },
     errorLines,
     send: (method, target, body, headers = {}) => {
       const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);

@@ -325,7 +325,7 @@ it('a report of all sums what is counted, and shows the worst of what is a state
 
 it('only whole lines are handed on, however they are cut', () => {
   const texts: string[] = [];
-  const lines = new WholeLines((text) => texts.push(text));
+  const lines = new WholeLines((whole) => texts.push(whole.toString()));
   const bytes = Buffer.from('{"a":"é"}\n{"b":1}\n{"half');
   for (const byte of bytes) lines.add(Buffer.from([byte]));
   expect(texts).toEqual(['{"a":"é"}\n', '{"b":1}\n']);
