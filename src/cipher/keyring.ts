@@ -16,7 +16,7 @@ import { randomFillSync } from 'node:crypto';
 import type { Key } from '../core/command';
 import { CacheError } from '../core/errors';
 import type { Cipher } from '../core/ports';
-import { copyWords, KEY_BYTES, MESSAGE_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes256Gcm } from './xaes-256-gcm';
+import { copyFew, KEY_BYTES, MESSAGE_KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes256Gcm } from './xaes-256-gcm';
 
 const KEY_ID = /^[A-Za-z0-9._-]{1,32}$/;
 
@@ -158,7 +158,7 @@ class NoncePool {
       this.#taken = 0;
     }
     const at = this.#taken++;
-    copyWords(this.#nonces, at * NONCE_BYTES, this.nonce);
-    copyWords(this.#messageKeys, at * MESSAGE_KEY_BYTES, this.messageKey);
+    copyFew(this.#nonces, at * NONCE_BYTES, this.nonce);
+    copyFew(this.#messageKeys, at * MESSAGE_KEY_BYTES, this.messageKey);
   }
 }

@@ -67,7 +67,7 @@ export class Xaes256Gcm {
     aad: Buffer,
     messageKey = this.messageKeys(nonce),
   ): readonly [ciphertext: Buffer, tag: Buffer] {
-    copyWords(nonce, HALF_NONCE_BYTES, this.#iv);
+    copyFew(nonce, HALF_NONCE_BYTES, this.#iv);
     const gcm = createCipheriv('aes-256-gcm', messageKey, this.#iv, GCM);
     gcm.setAAD(aad);
     const ciphertext = gcm.update(plain);
@@ -83,9 +83,9 @@ export class Xaes256Gcm {
   open(message: Buffer, start: number, aad: Buffer): Buffer {
     const ciphertextAt = start + NONCE_BYTES;
     const tagAt = message.length - TAG_BYTES;
-    copyWords(message, start, this.#nonce);
-    copyWords(message, ciphertextAt - HALF_NONCE_BYTES, this.#iv);
-    copyWords(message, tagAt, this.#tag);
+    copyFew(message, start, this.#nonce);
+    copyFew(message, ciphertextAt - HALF_NONCE_BYTES, this.#iv);
+    copyFew(message, tagAt, this.#tag);
     const gcm = createDecipheriv('aes-256-gcm', this.messageKeys(this.#nonce), this.#iv, GCM);
     gcm.setAAD(aad);
     gcm.setAuthTag(this.#tag);
@@ -95,9 +95,9 @@ export class Xaes256Gcm {
   }
 }
 
-/** Fills `to`, whose length is a multiple of 4, with what lies from `at` on: for so few bytes in half the time of `copy`. */
-export function copyWords(from: Buffer, at: number, to: Buffer): void {
-  for (let word = 0; word < to.length; word += 4) to.writeInt32BE(from.readInt32BE(at + word), word);
+/** Fills `to` with what lies from `at` on; byte by byte, for `copy` makes a view first, which costs twice as much. */
+export function copyFew(from: Buffer, at: number, to: Buffer): void {
+  for (let index = 0; index < to.length; index++) to[index] = from[at + index] ?? 0;
 }
 
 /** Doubling in GF(2¹²⁸) as CMAC has it (NIST SP 800-38B, 6.1): shift left, and fold a bit that falls out back in. */
