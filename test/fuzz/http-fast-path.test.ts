@@ -6,7 +6,8 @@
 import fc from 'fast-check';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { Duplex } from 'node:stream';
-import { parsePlainHead } from '../../src/doors/http/fast/plain-head';
+import { KnownHead } from '../../src/doors/http/fast/known-head';
+import { LENGTH, parsePlainHead } from '../../src/doors/http/fast/plain-head';
 import { parseTarget } from '../../src/doors/http/framing';
 import { headOf } from '../../src/doors/http/messages';
 import { expectSame, openTwoWays, type TwoWays } from '../support/two-ways';
@@ -198,6 +199,72 @@ it('what is a plain head is one to Node`s parser and to framing.ts, and means th
   );
   expect(plainHeads).toBeGreaterThan(500);
 }, 30_000);
+
+describe('a head known from the one before', () => {
+  const line = fc.constantFrom(
+    ...['Host: localhost', 'Accept: */*', 'User-Agent: x', 'Connection: keep-alive', 'X-Odd:\t a  b '],
+    ...['Content-Type: application/json', 'Authorization: Bearer a.b-c', 'Content-Length: 12'],
+  );
+  const command = fc
+    .shuffledSubarray(['Host: localhost', 'Content-Type: application/json', 'Accept: */*', 'A:b'], {
+      minLength: 3,
+    })
+    .chain((some) => {
+      const lines = [...some, 'authorization:Bearer a.b-c', 'Content-Length:  12'];
+      return fc.shuffledSubarray(lines, { minLength: lines.length });
+    })
+    .map((lines) => `POST /cache HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+  const value = fc.oneof(
+    fc.constantFrom(
+      'Bearer other',
+      '0',
+      '7',
+      '007',
+      '1234567890',
+      '',
+      ' ',
+      'Bearer x\t',
+      'é',
+      'a\rb',
+      '\r\n',
+    ),
+    fc.string({ maxLength: 5 }),
+    line.map((whole) => `1\r\n${whole}`),
+    fc.constant('x'.repeat(4100)),
+  );
+  const chunk = fc.tuple(command, value, value, fc.nat(), fc.nat(3), fc.nat(5), fc.string({ maxLength: 3 }));
+
+  it('is read as if none had been', () => {
+    const seen = { known: 0, other: 0 };
+    fc.assert(
+      fc.property(chunk, ([text, token, length, at, deleted, how, inserted]) => {
+        const before = Buffer.from(text, 'latin1');
+        const plain = parsePlainHead(before);
+        const known = plain && KnownHead.of(before, plain);
+        if (known === undefined) return;
+        let next = `${text}{"key":"k"}\r\n\r\n`;
+        if (how !== 0) next = next.replace('Bearer a.b-c', () => (how === 1 ? 'Bearer d' : token));
+        if (how !== 1) next = next.replace('12', () => (how === 2 ? '345' : length));
+        if (how > 3)
+          next = next.slice(0, at % next.length) + inserted + next.slice((at % next.length) + deleted);
+        const bytes = Buffer.from(next, 'latin1');
+        const match = known.match(bytes);
+        if (match === undefined) {
+          seen.other++;
+          // What is usual must not be read anew.
+          expect(how === 1 || (how === 0 && LENGTH.test(length))).toBe(false);
+          return;
+        }
+        seen.known++;
+        const { bytes: headBytes, bodyBytes, head, isCommand } = parsePlainHead(bytes)!;
+        expect(match).toMatchObject({ bytes: headBytes, bodyBytes, head, isCommand });
+      }),
+      { seed: 7, numRuns: 30_000 },
+    );
+    expect(seen.known).toBeGreaterThan(2000);
+    expect(seen.other).toBeGreaterThan(2000);
+  });
+});
 
 describe('mutated conversations', () => {
   let ways: TwoWays;

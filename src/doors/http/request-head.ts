@@ -23,6 +23,24 @@ export class RequestHead {
   prefersMinimal = false;
   /** Whether there is a `Ringcache-Session` field, empty or not. */
   hasSession = false;
+
+  /** The same with another token, and another length of the body. */
+  with(authorization: string, contentLength: number): RequestHead {
+    const head = new RequestHead();
+    head.host = this.host;
+    head.hosts = this.hosts;
+    head.hasUpgrade = this.hasUpgrade;
+    head.transferEncoding = this.transferEncoding;
+    head.authorization = authorization;
+    head.authorizations = this.authorizations;
+    head.contentType = this.contentType;
+    head.contentTypes = this.contentTypes;
+    head.contentLength = contentLength;
+    head.contentEncoding = this.contentEncoding;
+    head.prefersMinimal = this.prefersMinimal;
+    head.hasSession = this.hasSession;
+    return head;
+  }
 }
 
 /** `rawHeaders` is Node's flat list of names and values. */

@@ -15,8 +15,8 @@
  *      still waits for something has the parser for all that follows: there they are worked on side by side.
  */
 import type { TLSSocket } from 'node:tls';
-import { ownMemory } from '../../../lib/own-memory';
 import type { Peer } from '../peer';
+import { KnownHead } from './known-head';
 import { parsePlainHead, type PlainHead } from './plain-head';
 import { type AnswerSink, PlainRequest, PlainResponse } from './plain-messages';
 
@@ -51,8 +51,7 @@ class FastPath implements AnswerSink {
   #response: PlainResponse | undefined;
   /** A record came while a command waited for something. */
   #isOverlapping = false;
-  /** The last head of a command, which the next one most likely is too: comparing is cheaper than reading. */
-  #known: { readonly bytes: Buffer; readonly plain: PlainHead } | undefined;
+  #known: KnownHead | undefined;
 
   constructor(socket: TLSSocket, parser: DataListener, options: FastPathOptions) {
     this.#socket = socket;
@@ -113,14 +112,10 @@ class FastPath implements AnswerSink {
   }
 
   #plainHead(chunk: Buffer): PlainHead | undefined {
-    const known = this.#known;
-    if (known !== undefined) {
-      const { bytes, plain } = known;
-      const end = bytes.length;
-      if (chunk.length > end && chunk.compare(bytes, 0, end, 0, end) === 0) return plain;
-    }
+    const known = this.#known?.match(chunk);
+    if (known !== undefined) return known;
     const plain = parsePlainHead(chunk);
-    if (plain?.isCommand === true) this.#known = { bytes: ownMemory(chunk.subarray(0, plain.bytes)), plain };
+    if (plain !== undefined) this.#known = KnownHead.of(chunk, plain) ?? this.#known;
     return plain;
   }
 

@@ -6,14 +6,15 @@
 import { readHead, type RequestHead } from '../request-head';
 
 /** Well below the parser's own limit, so that it is met there and nowhere else. */
-const HEAD_BYTES_MAX = 4096;
+export const HEAD_BYTES_MAX = 4096;
 /** Fewer than `framing.ts` allows. */
 const FIELDS_MAX = 32;
-const HEAD_END = '\r\n\r\n';
+const LINE_END_BYTES = 2;
+export const HEAD_END = '\r\n\r\n';
 
 const REQUEST_LINE = /^(?:GET|HEAD|POST|PUT|DELETE) \/[!-~]* HTTP\/1\.1$/;
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ -~\t]*)$/;
-const LENGTH = /^[0-9]{1,9}$/;
+export const LENGTH = /^[0-9]{1,9}$/;
 const COMMAND_LINE = 'POST /cache HTTP/1.1';
 
 /** They say where a message ends, how it is to be sent, or what becomes of its connection. */
@@ -29,6 +30,12 @@ const LEFT_TO_THE_PARSER = new Set([
   'upgrade',
 ]);
 
+/** Of a field's value, in bytes of the head. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface PlainHead {
   /** Of the head as it came, with the empty line. */
   readonly bytes: number;
@@ -38,15 +45,25 @@ export interface PlainHead {
   readonly isCommand: boolean;
 }
 
+export interface ParsedHead extends PlainHead {
+  /** Where these fields stand, up to the ends of their lines; undefined: there are none. */
+  readonly authorizationAt: Span | undefined;
+  readonly lengthAt: Span | undefined;
+}
+
 /** The head at the beginning of `chunk`; undefined: it is not whole, or not plain. */
-export function parsePlainHead(chunk: Buffer): PlainHead | undefined {
+export function parsePlainHead(chunk: Buffer): ParsedHead | undefined {
   const end = chunk.indexOf(HEAD_END, 0, 'latin1');
   if (end < 0 || end > HEAD_BYTES_MAX) return undefined;
   const [requestLine = '', ...lines] = chunk.toString('latin1', 0, end).split('\r\n');
   if (lines.length > FIELDS_MAX || !REQUEST_LINE.test(requestLine)) return undefined;
   const rawHeaders: string[] = [];
   let lengths = 0;
+  let authorizationAt: Span | undefined;
+  let lengthAt: Span | undefined;
+  let lineEnd = requestLine.length;
   for (const line of lines) {
+    lineEnd += LINE_END_BYTES + line.length;
     const [, name, value] = FIELD.exec(line) ?? [];
     if (name === undefined || value === undefined) return undefined;
     const lowered = name.toLowerCase();
@@ -56,7 +73,9 @@ export function parsePlainHead(chunk: Buffer): PlainHead | undefined {
       // As it came: Node's parser takes no tab behind the digits.
       if (!LENGTH.test(value)) return undefined;
       lengths += 1;
+      lengthAt = { start: lineEnd - value.length, end: lineEnd };
     }
+    if (lowered === 'authorization') authorizationAt = { start: lineEnd - value.length, end: lineEnd };
     rawHeaders.push(name, text);
   }
   if (lengths > 1) return undefined;
@@ -67,6 +86,8 @@ export function parsePlainHead(chunk: Buffer): PlainHead | undefined {
     bodyBytes: head.contentLength ?? 0,
     head,
     isCommand: requestLine === COMMAND_LINE && isWholeCommand(head),
+    authorizationAt,
+    lengthAt,
   };
 }
 
