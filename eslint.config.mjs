@@ -27,7 +27,7 @@ const LAYERS = {
     folders: ['lib', 'core', 'redis', 'coherence', 'replication', 'kafka'],
     packages: ['hashring', 'lru-cache', 'node:crypto', 'node:v8'],
   },
-  telemetry: { folders: ['lib', 'core'], packages: ['pino', 'prom-client', 'node:perf_hooks'] },
+  telemetry: { folders: ['lib', 'core'], packages: ['pino', 'prom-client', 'node:fs', 'node:perf_hooks'] },
   workers: { folders: ['lib', 'core', 'auth', 'telemetry'], packages: ['node:cluster', 'node:fs'] },
   'doors/http': {
     folders: ['lib', 'core', 'auth', 'tls'],

@@ -159,6 +159,9 @@ class NoncePool {
     }
     const at = this.#taken++;
     copyFew(this.#nonces, at * NONCE_BYTES, this.nonce);
-    copyFew(this.#messageKeys, at * MESSAGE_KEY_BYTES, this.messageKey);
+    const keyAt = at * MESSAGE_KEY_BYTES;
+    copyFew(this.#messageKeys, keyAt, this.messageKey);
+    // What memory may be seen of later opens no message that was sealed under it.
+    this.#messageKeys.fill(0, keyAt, keyAt + MESSAGE_KEY_BYTES);
   }
 }

@@ -25,14 +25,15 @@ export class WarmAgent extends Agent {
       if (isWhole(answer)) done(null);
     };
     const end = (): void => done(new Error('the first request ended the connection'));
+    const late = (): void => void socket.destroy(new Error('the first request had no answer'));
     const done = (error: Error | null): void => {
-      socket.off('data', take).off('end', end).off('error', done);
+      socket.off('data', take).off('end', end).off('error', done).off('timeout', late);
       socket.setTimeout(0);
       if (error) socket.destroy();
       callback?.(error, socket);
     };
-    socket.on('data', take).once('end', end).once('error', done);
-    socket.setTimeout(FIRST_MS, () => socket.destroy(new Error('the first request had no answer')));
+    socket.on('data', take).once('end', end).once('error', done).once('timeout', late);
+    socket.setTimeout(FIRST_MS);
     socket.write(FIRST);
     return undefined;
   }
