@@ -84,7 +84,7 @@ export class Xaes256Gcm {
     const ciphertextAt = start + NONCE_BYTES;
     const tagAt = message.length - TAG_BYTES;
     copyFew(message, start, this.#nonce);
-    copyFew(message, ciphertextAt - HALF_NONCE_BYTES, this.#iv);
+    copyFew(this.#nonce, HALF_NONCE_BYTES, this.#iv);
     copyFew(message, tagAt, this.#tag);
     const gcm = createDecipheriv('aes-256-gcm', this.messageKeys(this.#nonce), this.#iv, GCM);
     gcm.setAAD(aad);

@@ -299,35 +299,23 @@ describe('what is not plain takes the general way', () => {
 });
 
 describe('one connection', () => {
-  const sequence = [
-    post(write('s', 'é "1"')),
+  const conversation = (written: string, alsoWritten: string, asked: string) => [
+    post(write(written, 'é "1"')),
     get('/livez'),
-    post(read('s')),
-    get('/cache/s'),
-    post([write('s', 2), read('s')]),
-    post(read('s'), ['Ringcache-Session: ']),
-    post(read('s')),
+    post(read(asked)),
+    get(`/cache/${asked}`),
+    post([write(alsoWritten, 2), read(asked)]),
+    post(read(asked), ['Ringcache-Session: ']),
+    post(read(asked)),
     post('{'),
     requestOf([HOST, JSON_TYPE], '{}'),
-    post(remove('s')),
+    post(remove(asked)),
     get('/none'),
-    post(read('s')),
+    post(read(asked)),
   ];
+  const sequence = conversation('s', 's', 's');
   /** Whose answers do not hang on which is done first: the general way works on all that came at once side by side. */
-  const independent = [
-    post(write('written', 'é "1"')),
-    get('/livez'),
-    post(read('absent')),
-    get('/cache/absent'),
-    post([write('also written', 2), read('absent')]),
-    post(read('absent'), ['Ringcache-Session: ']),
-    post(read('absent')),
-    post('{'),
-    requestOf([HOST, JSON_TYPE], '{}'),
-    post(remove('absent')),
-    get('/none'),
-    post(read('absent')),
-  ];
+  const independent = conversation('written', 'also written', 'absent');
   const together = Buffer.concat(independent);
 
   it('goes from one way to the other and back', async () => {

@@ -48,6 +48,11 @@ export async function play(run, operation, contenders, { seconds, rounds }, prep
   return all.map(({ contender, samples, skipped }) => ({ name: contender.name, samples, skipped }));
 }
 
+/** Two contenders as a goal names them, and what was not there to compare them; undefined: nothing. */
+export function pairOf(subject, base) {
+  return { label: `${subject.name} / ${base.name}`, skipped: subject.skipped ?? base.skipped };
+}
+
 /**
  * How many times as fast as `base` the contender was: the median over the rounds of the ratio within one round.
  * `byProcessor` compares the servers' processor time per request, `byRate` requests per second.

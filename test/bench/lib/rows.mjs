@@ -9,7 +9,7 @@ import { startRedis } from './redis.mjs';
 import { measureJoin, measureVisibility, p99, replicated } from './replicated.mjs';
 import { redisItself, respDoor, twemproxy } from './resp-contenders.mjs';
 import { redisBenchmark } from './resp-load.mjs';
-import { compare, median, play } from './rounds.mjs';
+import { compare, median, pairOf, play } from './rounds.mjs';
 import { playWorkers, workerGoals } from './workers.mjs';
 import { BATCH } from './workload.mjs';
 
@@ -294,8 +294,7 @@ async function playResp(run, operation, pipeline, near, goal, pace) {
  */
 function ratio(contenders, subjectAt, baseAt, goal) {
   const [subject, base] = [contenders[subjectAt], contenders[baseAt]];
-  const label = `${subject.name} / ${base.name}`;
-  const skipped = subject.skipped ?? base.skipped;
+  const { label, skipped } = pairOf(subject, base);
   if (skipped !== undefined) return { label, skipped };
   const { byProcessor, byRate } = compare(subject, base);
   const value = Number.isNaN(byProcessor) ? byRate : byProcessor;
@@ -305,8 +304,7 @@ function ratio(contenders, subjectAt, baseAt, goal) {
 /** How many times as much processor time a request costs; by requests per second where that is not known. */
 function growth(contenders, largeAt, smallAt, goal) {
   const [large, small] = [contenders[largeAt], contenders[smallAt]];
-  const label = `${large.name} / ${small.name}`;
-  const skipped = large.skipped ?? small.skipped;
+  const { label, skipped } = pairOf(large, small);
   if (skipped !== undefined) return { label, skipped };
   const { byProcessor, byRate } = compare(small, large);
   return atMost(label, Number.isNaN(byProcessor) ? byRate : byProcessor, '×', goal);

@@ -2,7 +2,7 @@
 // are so many, and one more for the load.
 import { ringcache } from './contenders.mjs';
 import { chooseManyCores } from './machine.mjs';
-import { compare, play } from './rounds.mjs';
+import { compare, pairOf, play } from './rounds.mjs';
 
 const GOAL_PER_WORKER = 0.9;
 
@@ -21,8 +21,7 @@ export function playWorkers(run, count, pace) {
  * the workers included.
  */
 export function workerGoals([one, many], count) {
-  const label = `${many.name} / ${one.name}`;
-  const skipped = one.skipped ?? many.skipped;
+  const { label, skipped } = pairOf(many, one);
   if (skipped !== undefined) return [{ label, skipped }];
   const { byProcessor, byRate } = compare(many, one);
   if (Number.isNaN(byProcessor)) return [{ label, skipped: 'processor time is not known here' }];
