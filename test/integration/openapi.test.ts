@@ -123,7 +123,11 @@ function expectRefused(name: string, cases: readonly Described[], rigOf: () => O
     async (described) => {
       const rig = rigOf();
       const { path, method } = described;
-      const kinds = rig.faults.make(path, method, rig.operation(described));
+      const operation = rig.operation(described);
+      // Where a session is left out at random, there are seeds that leave it out of all that is refused alike.
+      const kinds = [operation, rig.requests.inSession(operation)].flatMap((each) =>
+        each === undefined ? [] : rig.faults.make(path, method, each),
+      );
       const numRuns = Math.max(RUNS_OF_FAULT, Math.ceil(RUNS / kinds.length));
       for (const kind of kinds) {
         const property = fc.asyncProperty(kind, async ({ draft, statuses }) => {

@@ -126,6 +126,14 @@ export class RequestMaker {
     }));
   }
 
+  /** The operation with a session in each of its requests; undefined: it takes none. */
+  inSession(operation: Operation): Operation | undefined {
+    const { parameters = [] } = operation;
+    if (!parameters.some(({ name }) => name === SESSION)) return undefined;
+    const asking = parameters.map((each) => (each.name === SESSION ? { ...each, required: true } : each));
+    return { ...operation, parameters: asking };
+  }
+
   /** A parameter's value as it stands in a target. */
   spelled(schema: Schema): fc.Arbitrary<string> {
     return (
