@@ -450,10 +450,11 @@ describe('all of the above together', () => {
           .flatMap(({ name }) => statuses.map((status) => `${name} ${status}`)),
       ),
     );
-    expect([...sightings.unseenStatuses(operations)].sort()).toEqual(listed.sort());
+    const unseen = [...sightings.unseenStatuses(operations)].sort();
+    expect({ SEED, unseen }).toEqual({ SEED, unseen: listed.sort() });
   });
 
   it('has seen each header that is described', () => {
-    expect(sightings.unseenHeaders(asSet)).toEqual([]);
+    expect({ SEED, unseen: sightings.unseenHeaders(asSet) }).toEqual({ SEED, unseen: [] });
   });
 });

@@ -65,8 +65,11 @@ export class ValueMaker {
 
   #made(schema: Schema, standIns: StandIns): fc.Arbitrary<unknown> {
     if (schema.$ref === '#/components/schemas/Key' && !('Key' in standIns)) {
-      // Some of them over and over, so that there is something under them.
-      return fc.oneof(fc.constantFrom(...KEYS_IN_USE), this.#text(this.resolved(schema)));
+      // Most of them over and over, so that there is something under them.
+      return fc.oneof(
+        { weight: 2, arbitrary: fc.constantFrom(...KEYS_IN_USE) },
+        { weight: 1, arbitrary: this.#text(this.resolved(schema)) },
+      );
     }
     const unknown = Object.keys(schema).filter((word) => !KNOWN.includes(word));
     if (unknown.length > 0) throw new Error(`no values are made for: ${unknown.join(', ')}`);
