@@ -46,8 +46,7 @@ class FastPath implements AnswerSink {
   readonly #onData = (chunk: Buffer): void => this.#take(chunk);
   /** Of the request that the parser is in, what has not come yet. */
   #parserBytes = 0;
-  #isAtWork = false;
-  /** What is at work. */
+  /** What is at work, or has not left. */
   #response: PlainResponse | undefined;
   /** A record came while a command waited for something. */
   #isOverlapping = false;
@@ -68,23 +67,29 @@ class FastPath implements AnswerSink {
 
   answer(text: string, encoding: 'latin1' | 'utf8', isLast: boolean): void {
     const socket = this.#socket;
-    const { peer } = this.#options;
     const isTaken = socket.write(text, encoding);
-    this.#isAtWork = false;
-    if (!isTaken && !isLast) {
-      this.#waitForReader();
+    if (isTaken || isLast) {
+      this.#settle();
+      if (isLast) this.#options.peer.close();
       return;
     }
-    peer.settle();
-    if (isLast) peer.close();
+    // Who does not read its answers is read from no more: the others wait in its own buffers. Until then the answer has not
+    // left, and is owed.
+    socket.pause();
+    socket.once('drain', () => this.#settle());
+  }
+
+  #settle(): void {
+    this.#response = undefined;
+    this.#options.peer.settle();
     // Behind the last answer too: what is left unread would reset the connection, and the answer with it.
-    if (socket.isPaused()) socket.resume();
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #take(chunk: Buffer): void {
     const { peer, handler } = this.#options;
-    if (this.#isAtWork) {
-      this.#isOverlapping ||= this.#response?.isDeparting === false;
+    if (this.#response !== undefined) {
+      this.#isOverlapping ||= !this.#response.isDeparting;
       this.#socket.pause();
       this.#socket.unshift(chunk);
       return;
@@ -105,7 +110,6 @@ class FastPath implements AnswerSink {
     }
     const request = new PlainRequest(head, chunk.subarray(bytes));
     const response = new PlainResponse(this);
-    this.#isAtWork = true;
     this.#response = response;
     peer.begin(request, response);
     handler(request, response);
@@ -141,20 +145,5 @@ class FastPath implements AnswerSink {
     socket.removeListener('data', this.#onData);
     socket.on('data', this.#parser);
     this.#parser(chunk);
-  }
-
-  /**
-   * Who does not read its answers is read from no more: the others wait in its own buffers. Until then the answer has not
-   * left, and is owed.
-   */
-  #waitForReader(): void {
-    const socket = this.#socket;
-    this.#isAtWork = true;
-    socket.pause();
-    socket.once('drain', () => {
-      this.#isAtWork = false;
-      this.#options.peer.settle();
-      socket.resume();
-    });
   }
 }
