@@ -58,7 +58,6 @@ export function parsePlainHead(chunk: Buffer): ParsedHead | undefined {
   const [requestLine = '', ...lines] = chunk.toString('latin1', 0, end).split('\r\n');
   if (lines.length > FIELDS_MAX || !REQUEST_LINE.test(requestLine)) return undefined;
   const rawHeaders: string[] = [];
-  let lengths = 0;
   let authorizationAt: Span | undefined;
   let lengthAt: Span | undefined;
   let lineEnd = requestLine.length;
@@ -71,14 +70,12 @@ export function parsePlainHead(chunk: Buffer): ParsedHead | undefined {
     if (LEFT_TO_THE_PARSER.has(lowered) && !keepsOpen(lowered, text)) return undefined;
     if (lowered === 'content-length') {
       // As it came: Node's parser takes no tab behind the digits.
-      if (!LENGTH.test(value)) return undefined;
-      lengths += 1;
+      if (lengthAt !== undefined || !LENGTH.test(value)) return undefined;
       lengthAt = { start: lineEnd - value.length, end: lineEnd };
     }
     if (lowered === 'authorization') authorizationAt = { start: lineEnd - value.length, end: lineEnd };
     rawHeaders.push(name, text);
   }
-  if (lengths > 1) return undefined;
   const head = readHead(rawHeaders);
   if (head.hosts !== 1) return undefined;
   return {
