@@ -58,7 +58,7 @@ export class KnownHead {
       bytes,
       bodyBytes,
       head: this.#plain.head.with(authorization, bodyBytes),
-      isCommand: bodyBytes > 0,
+      isCommand: true,
     };
   }
 }

@@ -41,7 +41,7 @@ export interface PlainHead {
   readonly bytes: number;
   readonly bodyBytes: number;
   readonly head: RequestHead;
-  /** It is the head of `POST /cache` with all that a good one needs, and nothing that wants more than that. */
+  /** It is the head of `POST /cache`, outside a session. */
   readonly isCommand: boolean;
 }
 
@@ -82,7 +82,7 @@ export function parsePlainHead(chunk: Buffer): ParsedHead | undefined {
     bytes: end + HEAD_END.length,
     bodyBytes: head.contentLength ?? 0,
     head,
-    isCommand: requestLine === COMMAND_LINE && isWholeCommand(head),
+    isCommand: requestLine === COMMAND_LINE && !head.hasSession,
     authorizationAt,
     lengthAt,
   };
@@ -91,15 +91,4 @@ export function parsePlainHead(chunk: Buffer): ParsedHead | undefined {
 /** What HTTP/1.1 does anyway. */
 function keepsOpen(name: string, value: string): boolean {
   return name === 'connection' && value.toLowerCase() === 'keep-alive';
-}
-
-/** What is missing or given twice has its error made where all errors are. */
-function isWholeCommand(head: RequestHead): boolean {
-  return (
-    (head.contentLength ?? 0) > 0 &&
-    head.authorizations === 1 &&
-    head.contentTypes === 1 &&
-    head.contentEncoding === undefined &&
-    !head.hasSession
-  );
 }
