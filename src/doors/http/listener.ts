@@ -14,7 +14,7 @@ import { limitConnections } from '../../lib/limit-connections';
 import { type CertificateFiles, readCertificate, watchCertificate } from '../../tls/certificate';
 import { TLS_OPTIONS } from '../../tls/options';
 import { Connections } from './connections';
-import { type FastHandler, openFastPath } from './fast/fast-path';
+import { type FastHandler, attachFastPath } from './fast/fast-path';
 import { KEEP_ALIVE_MS } from './fast/plain-messages';
 import { parseTarget } from './framing';
 import { CacheRequest, createMessageClasses } from './messages';
@@ -172,7 +172,7 @@ function serve(
   server.on('secureConnection', (socket) => {
     connections.secure(socket);
     const peer = connections.peerOf(socket);
-    if (fast !== undefined && peer !== undefined) openFastPath(socket, { peer, handler: fast, isDraining });
+    if (fast !== undefined && peer !== undefined) attachFastPath(socket, { peer, handler: fast, isDraining });
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const peer = connections.peerOf(socket);

@@ -35,8 +35,11 @@ const OTHERS_MAX = 16;
 
 type DataListener = (chunk: Buffer) => void;
 
-/** To be called when Node's server has begun to read the connection, and before anything has come. */
-export function openFastPath(socket: TLSSocket, options: FastPathOptions): void {
+/**
+ * Takes what comes on the connection before Node's parser does. To be called when Node's server has begun to read it, and before
+ * anything has come. Nothing is to be closed: it ends with the connection.
+ */
+export function attachFastPath(socket: TLSSocket, options: FastPathOptions): void {
   const parsers = socket.listeners('data') as DataListener[];
   const [parser] = parsers;
   // A Node that reads in another way is left alone.
