@@ -15,20 +15,9 @@ export function verifyBearer(
   field: string | undefined,
   access: { verify(token: string): Principal },
 ): Principal {
-  const token = field === undefined ? undefined : tokenIn(field);
-  if (token !== undefined) return access.verify(token);
+  const scheme = field === undefined ? null : BEARER.exec(field);
+  if (field !== undefined && scheme !== null) return access.verify(field.slice(scheme[0].length));
   throw new CacheError('unauthenticated', 'A valid bearer token is needed: POST /login gives one.', {
     cause: 'token: not one Bearer field',
   });
-}
-
-/** The last field, and what was in it: those of a busy connection are one string. */
-let last: { readonly field: string; readonly token: string | undefined } | undefined;
-
-function tokenIn(field: string): string | undefined {
-  if (last?.field !== field) {
-    const scheme = BEARER.exec(field);
-    last = { field, token: scheme === null ? undefined : field.slice(scheme[0].length) };
-  }
-  return last.token;
 }
