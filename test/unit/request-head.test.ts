@@ -1,8 +1,13 @@
 /** What is taken from the header fields of a request. */
-import { authenticate } from '../../src/doors/http/authenticate';
+import { Exchange } from '../../src/doors/http/exchange';
+import { PlainRequest, PlainResponse } from '../../src/doors/http/fast/plain-messages';
 import { readHead } from '../../src/doors/http/request-head';
 import { CacheError } from '../../src/core/errors';
 import { Grants, type Principal } from '../../src/core/grants';
+import { Budget } from '../../src/lib/budget';
+import { systemClock } from '../../src/lib/clock';
+import { createRecordingLog } from '../support/log';
+import { silentObserver } from '../support/observer';
 
 const somebody: Principal = { id: '1', name: 'somebody', grants: new Grants(['read'], []) };
 const access = {
@@ -11,7 +16,19 @@ const access = {
     throw new CacheError('unauthenticated', 'no');
   },
 };
-const principalOf = (...rawHeaders: string[]) => authenticate(readHead(rawHeaders), access);
+const door = {
+  clock: systemClock,
+  log: createRecordingLog(),
+  observer: silentObserver,
+  bodies: new Budget(0),
+  inFlight: new Budget(1),
+};
+
+function principalOf(...rawHeaders: string[]): Principal {
+  const request = new PlainRequest(readHead(rawHeaders), Buffer.alloc(0));
+  const response = new PlainResponse({ isGone: false, answer: () => undefined });
+  return new Exchange(door, request, response, 'test').authenticate(access);
+}
 
 describe('authentication', () => {
   it.each(['Bearer good', 'bearer good', 'BEARER good', 'Bearer   good'])('accepts "%s"', (field) => {

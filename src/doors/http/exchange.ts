@@ -3,13 +3,13 @@
  * with its one line in the log and with what it held given back.
  */
 import type { Request, Response } from 'express';
+import { verifyBearer } from '../../auth/bearer';
 import type { Command, Source } from '../../core/command';
 import { CacheError, causeForLog, toCacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Log, Observer, Outcome, RequestLine } from '../../core/ports';
 import { reportInternal } from '../../core/report-internal';
 import type { Clock } from '../../lib/clock';
-import { authenticate } from './authenticate';
 import type { Budget } from '../../lib/budget';
 import { PlainRequest, type PlainResponse } from './fast/plain-messages';
 import { headOf, requestIdOf, type RequestNotes } from './messages';
@@ -87,11 +87,12 @@ export class Exchange<
   }
 
   /**
-   * Who sent the request, by its bearer token.
+   * Who sent the request, by the one `Authorization` field of its head.
    * @throws CacheError `unauthenticated`
    */
   authenticate(access: { verify(token: string): Principal }): Principal {
-    const principal = authenticate(this.head, access);
+    const { authorization, authorizations } = this.head;
+    const principal = verifyBearer(authorizations === 1 ? authorization : undefined, access);
     this.client = principal.name;
     return principal;
   }
