@@ -7,6 +7,7 @@ import { CacheError } from '../core/errors';
 import { Grants, type Principal } from '../core/grants';
 import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
+import { ownText } from '../lib/own-memory';
 import { parseApiKey, type ApiKey } from './api-key';
 import { openClients, type Client, type Clients } from './clients';
 import { causeOfRefusal, LoginThrottle, type SharedThrottle } from './login-throttle';
@@ -141,7 +142,8 @@ class GuardedAccess implements Access {
     if (verified === undefined || !this.#isGood(verified)) {
       this.#remembered.delete(token);
       verified = this.#verifyAnew(token);
-      this.#remembered.set(token, verified);
+      // As it came it may be a window into a whole head of up to 4 KiB.
+      this.#remembered.set(ownText(token), verified);
     }
     this.#latest = { token, verified };
     return verified.principal;
