@@ -13,6 +13,7 @@ import path from 'node:path';
 import { runClientCommand } from './auth/client-command';
 import type { Config } from './config/config';
 import { ConfigFaults, mergeEnvFile, parseClientsFilePath, parseEnv, type Environment } from './config/env';
+import { WORKERS_MAX } from './config/parsers';
 import { rewrap } from './rewrap';
 import { systemClock } from './lib/clock';
 import { start } from './start';
@@ -41,7 +42,8 @@ async function main(words: readonly string[]): Promise<number> {
   switch (verb) {
     case undefined: {
       const config = parseEnv(environment);
-      const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
+      const workers =
+        config.workers === 'auto' ? Math.min(availableParallelism(), WORKERS_MAX) : config.workers;
       return workers === 1 ? serve(config) : supervise(config, environment, workers);
     }
     case 'client':

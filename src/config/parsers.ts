@@ -28,9 +28,6 @@ export const parseFlag: Parser<boolean> = (text) => {
   throw new Refused(['must be true or false']);
 };
 
-/** More than any machine's cores that one process should hand connections to. */
-const WORKERS_MAX = 64;
-
 /** A whole number within the bounds, in plain digits. */
 export function integerParser(min: number, max: number): Parser<number> {
   return (text) => {
@@ -39,6 +36,9 @@ export function integerParser(min: number, max: number): Parser<number> {
     throw new Refused([`must be a whole number from ${min} to ${max}`]);
   };
 }
+
+/** One process hands out the connections, and each worker has its own links to Redis: more is a slip of the pen. */
+export const WORKERS_MAX = 64;
 
 /** `auto`, or so many. */
 export function parseWorkers(text: string): number | 'auto' {

@@ -195,7 +195,7 @@ export const SETTINGS = {
   REQUEST_TIMEOUT_MS: setting('2000', 'deadline of one request in milliseconds', integerParser(10, 600_000)),
   WORKERS: setting(
     '1',
-    'processes that share the ports; `auto`: one per core. Each is a gateway of its own, with its own connections to Redis and its own near cache, and what is set here for entries, bytes, connections and requests holds for each of them',
+    'processes that share the ports; `auto`: one per core, 64 at most. Each is a gateway of its own, with its own connections to Redis and its own near cache, and what is set here for entries, bytes, connections and requests holds for each of them',
     parseWorkers,
   ),
   FAST_PATH: setting(
