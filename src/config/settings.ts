@@ -50,6 +50,9 @@ const VALUE_BYTES_CEILING = 512 * 1024 * 1024;
 /** A hundred years, the longest life that the core gives a value (`TTL_MS_MAX`). */
 const TTL_SECONDS_CEILING = 100 * 365.25 * 24 * 3600;
 
+/** As many as `lib/recency-slots.ts` can number (`SLOTS_MAX`). */
+const NEAR_ENTRIES_CEILING = 2 ** 23;
+
 const DAY_SECONDS = 24 * 3600;
 
 export const SETTINGS = {
@@ -115,7 +118,11 @@ export const SETTINGS = {
     'life in seconds of a value that is written without one; 0: until it is deleted or evicted',
     secondsParser(0, TTL_SECONDS_CEILING),
   ),
-  NEAR_ENTRIES: setting('100000', 'entries in the near cache; 0 turns it off', integerParser(0, 8_388_608)),
+  NEAR_ENTRIES: setting(
+    '100000',
+    'entries in the near cache; 0 turns it off',
+    integerParser(0, NEAR_ENTRIES_CEILING),
+  ),
   NEAR_BYTES: setting('67108864', 'bytes of keys and values in the near cache', integerParser(1, 2 ** 40)),
   NEAR_TTL_SECONDS: setting(
     '300',
