@@ -13,6 +13,7 @@ import { DEPTH_MAX } from './core/limits';
 import { NearCache } from './core/near-cache';
 import type { Cipher, Log } from './core/ports';
 import { openWarmUp, savedKeys } from './core/warm-up';
+import type { Report } from './core/whole-report';
 import { openGrpcDoor } from './doors/grpc/open-grpc-door';
 import { createApp } from './doors/http/app';
 import { openListener, type Listener } from './doors/http/listener';
@@ -77,9 +78,10 @@ export async function start(config: Config, log: Log, fellows?: Fellows): Promis
       clock,
     });
     announced.to = cache;
+    const report = (): Report => ({ status: cache.state(), figures: metrics.figures() });
     fellows?.answer({
       metrics: () => metrics.samples(),
-      report: () => ({ status: cache.state(), figures: metrics.figures() }),
+      report,
       snapshot: () => {
         if (snapshots === undefined) throw new Error('the first worker has what all have');
         return snapshots.save();
@@ -119,7 +121,10 @@ export async function start(config: Config, log: Log, fellows?: Fellows): Promis
       sessionTokens,
       observer: metrics.observerFor('http'),
       telemetry: fellows === undefined ? metrics : { ...metrics, exposition: () => fellows.metrics() },
-      workers: fellows,
+      report:
+        fellows === undefined
+          ? () => ({ ...report(), workers: { configured: 1, answered: 1 } })
+          : () => fellows.report(),
       encryptionConfigured: cipher !== undefined,
       maxInFlight: config.http.maxInFlight,
       isDraining: () => door.listener?.draining === true,

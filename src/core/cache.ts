@@ -80,8 +80,6 @@ export interface CacheService {
   placement(principal: Principal): Placement | undefined;
   /** Whether the near cache would answer an eventual READ of the key now; undefined: not for who may not read it. */
   isNear(principal: Principal, key: Key): boolean | undefined;
-  /** Needs `admin`: throws CacheError `forbidden`. */
-  status(principal: Principal): CacheStatus;
   ready(): boolean;
   /**
    * Saves a snapshot, or joins the one that is being written. Needs `admin`.
@@ -257,12 +255,7 @@ export class Cache implements CacheService {
     return grants.has('read') && grants.covers(key) ? this.#near.holds(key) : undefined;
   }
 
-  status(principal: Principal): CacheStatus {
-    checkAdmin(principal);
-    return this.state();
-  }
-
-  /** `status` for those who ask on nobody's behalf: no door does. */
+  /** What this process tells of itself, to whoever composes it. */
   state(): CacheStatus {
     return {
       engine: this.#engine.kind,

@@ -367,11 +367,10 @@ describe('with a core that fails', () => {
       locate: () => Promise.reject(broken()),
       placement: refuse,
       snapshot: () => Promise.reject(broken()),
-      status: refuse,
       ready: refuse,
     });
   beforeAll(async () => {
-    rig = await OpenApiRig.open(AS_SET, sightings, { around });
+    rig = await OpenApiRig.open(AS_SET, sightings, { around, report: refuse });
   });
   afterAll(() => rig[Symbol.asyncDispose]());
 

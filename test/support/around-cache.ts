@@ -10,7 +10,6 @@ export function aroundCache(cache: CacheService, changed: Partial<CacheService>)
     placement: (...given) => cache.placement(...given),
     isNear: (...given) => cache.isNear(...given),
     snapshot: (...given) => cache.snapshot(...given),
-    status: (...given) => cache.status(...given),
     ready: () => cache.ready(),
     hasNear: cache.hasNear,
     relay: cache.relay,

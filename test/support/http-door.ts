@@ -81,6 +81,8 @@ export interface HttpDoorOptions {
   readonly hasFastPath?: boolean;
   /** Puts something around the core, to make it fail or wait. */
   readonly around?: (cache: CacheService) => CacheService;
+  /** In place of what the core tells of itself. */
+  readonly report?: HttpDeps['report'];
 }
 
 export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpDoor> {
@@ -101,7 +103,7 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
   const metrics = openMetrics({ clock, engine, near });
   const snapshots = createSnapshots({ file: `${folder}/snapshot`, intervalMs: 300_000, clock, log });
   if (engine.content !== undefined) snapshots.begin('entries', engine.content, () => engine.ready());
-  const cache: CacheService = new Cache({
+  const cache = new Cache({
     engine,
     near,
     cipher: encryptionConfigured ? createKeyring([{ id: 'k1', bytes: Buffer.alloc(32, 1) }]) : undefined,
@@ -142,6 +144,13 @@ export async function openHttpDoor(options: HttpDoorOptions = {}): Promise<HttpD
     ...parts,
     observer: parts.observerFor('http'),
     telemetry: metrics,
+    report:
+      options.report ??
+      (() => ({
+        status: cache.state(),
+        figures: metrics.figures(),
+        workers: { configured: 1, answered: 1 },
+      })),
     isDraining: options.isDraining ?? (() => false),
     corsOrigins: options.corsOrigins ?? [],
     hasFastPath: options.hasFastPath ?? HAS_SHORT_WAY,

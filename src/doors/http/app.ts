@@ -32,9 +32,9 @@ export interface HttpDeps extends RouteDeps {
   readonly access: Pick<Access, 'login' | 'verify'>;
   readonly log: Log;
   readonly observer: Observer;
-  readonly telemetry: Telemetry;
-  /** All processes that share the port; undefined: this is the only one. */
-  readonly workers?: { report(): Promise<WholeReport> } | undefined;
+  readonly telemetry: Pick<Telemetry, 'contentType' | 'exposition'>;
+  /** Of all processes that share the port. */
+  readonly report: () => WholeReport | Promise<WholeReport>;
   /** Requests at work at the same time. */
   readonly maxInFlight: number;
   readonly isDraining: () => boolean;
@@ -107,7 +107,7 @@ export function createApp(deps: HttpDeps): HttpApp {
   addCompatRoutes(addRoutes, deps);
   addRoutes('/livez', { GET: answerLive });
   addRoutes('/readyz', { GET: createReadyRoute(cache, isDraining) });
-  addRoutes('/status', { GET: createStatusRoute(cache, access, deps) });
+  addRoutes('/status', { GET: createStatusRoute(deps.report, access) });
   addRoutes('/metrics', { GET: createMetricsRoute(deps.telemetry, access) });
   addRoutes('/ring', { GET: createPlacementRoute(cache, access) });
   addRoutes('/ring/:key', { GET: createRingRoute(deps) });

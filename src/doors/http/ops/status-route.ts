@@ -1,36 +1,20 @@
-/** `GET /status`: what an operator looks at first. The core refuses clients without the scope `admin`. */
+/** `GET /status`: what an operator looks at first; for clients with the scope `admin`. */
 import type { Access } from '../../../auth/access';
-import type { CacheService, CacheStatus } from '../../../core/cache';
-import type { NodeStatus, Telemetry, TelemetryFigures } from '../../../core/ports';
+import { type CacheStatus, checkAdmin } from '../../../core/cache';
+import type { NodeStatus, TelemetryFigures } from '../../../core/ports';
 import type { WholeReport } from '../../../core/whole-report';
 import type { Exchange } from '../exchange';
 
-export interface StatusSources {
-  readonly telemetry: Pick<Telemetry, 'figures'>;
-  /** All processes that share the port; undefined: this is the only one. */
-  readonly workers?: { report(): Promise<WholeReport> } | undefined;
-}
-
-/** The handler of `GET /status`. */
+/** The handler of `GET /status`. `report`: of all processes that share the port. */
 export function createStatusRoute(
-  cache: Pick<CacheService, 'status'>,
+  report: () => WholeReport | Promise<WholeReport>,
   access: Pick<Access, 'verify'>,
-  { telemetry, workers }: StatusSources,
 ): (exchange: Exchange) => Promise<void> {
   return async (exchange) => {
-    const principal = exchange.authenticate(access);
+    checkAdmin(exchange.authenticate(access));
     exchange.beginWork();
-    const status = cache.status(principal);
-    const report = (await workers?.report()) ?? {
-      workers: { configured: 1, answered: 1 },
-      status,
-      figures: telemetry.figures(),
-    };
-    const fields = {
-      ...cacheFields(report.status),
-      ...telemetryFields(report.figures),
-      workers: report.workers,
-    };
+    const { status, figures, workers } = await report();
+    const fields = { ...cacheFields(status), ...telemetryFields(figures), workers };
     exchange.answer(200, JSON.stringify(fields), 'SUCCESS');
   };
 }
