@@ -32,6 +32,18 @@ describe.each([{ shards: 1 }, { shards: 3 }])('with $shards shards', ({ shards: 
     await Promise.all(shards.map((shard) => shard.stop()));
   });
 
+  /** All that the masters have, with the command that came last on each. */
+  async function connections(): Promise<{ master: number; id: string; command: string }[]> {
+    const lists = await Promise.all(shards.map(({ master }) => master.client.call('CLIENT', 'LIST')));
+    return lists.flatMap((list, master) =>
+      [...String(list).matchAll(/^id=(\d+) .* cmd=(\S+)/gm)].map(([, id = '', command = '']) => ({
+        master,
+        id,
+        command,
+      })),
+    );
+  }
+
   test('what is queued is carried out together, and read behind it', async () => {
     expect(
       await a.pipeline(
@@ -315,6 +327,21 @@ describe.each([{ shards: 1 }, { shards: 3 }])('with $shards shards', ({ shards: 
       ).toEqual(['OK', 'OK', value, 'OK', [value, null], value, 'OK', value]);
     }
   });
+
+  test.each(['MGET', 'EXISTS', 'TOUCH'])(
+    '%s reads what is at the place of the watched keys on the link that watches',
+    async (name) => {
+      const elsewhere = Array.from({ length: 20 }, (_, at) => `elsewhere:${at}`);
+      expect(await a.send('WATCH', '{w}:k')).toBe('OK');
+      // Links of clients that have gone end a moment later.
+      const [link] = await eventually(async () => {
+        const links = (await connections()).filter(({ command }) => command === 'watch');
+        return links.length === 1 && links;
+      });
+      await a.send(name, '{w}:k', ...elsewhere);
+      expect(await connections()).toContainEqual({ ...link, command: name.toLowerCase() });
+    },
+  );
 
   test('a link that is lost while it watches counts as a change', async () => {
     await a.send('SET', '{w}:lost', '1');

@@ -29,7 +29,7 @@ export async function relayEverywhere(
   work.place.begin();
   const place = state.replies.take();
   const shards = Array.from({ length: relay.shardCount }, (_, shard) => shard);
-  const replies = await Promise.all(shards.map((shard) => work.ask(shard, principal, command, 'master')));
+  const replies = await Promise.all(shards.map((shard) => work.ask(shard, principal, command, 'sweep')));
   work.place.end();
   place.settle(replyOf(() => mergeReplies(spec.name, replies, (keys) => relay.visible(principal, keys))));
 }

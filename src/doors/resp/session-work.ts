@@ -49,12 +49,8 @@ export class SessionWork {
     read?: ReadReply,
   ): void {
     const caller = new WaitingReply(this, command.keys, effect, read);
-    const options = this.options(effect === 'read' ? 'any' : 'master');
-    const link = effect === 'read master' ? this.#watchingLink(at) : undefined;
-    caller.begin(() => {
-      if (link === undefined) this.relay.send(at, principal, command, options, caller);
-      else link.send(principal, command, options, caller);
-    });
+    const options = this.#optionsOf(effect);
+    caller.begin(() => this.#send(at, principal, command, effect, options, caller));
   }
 
   /** As `relayed`, for several as one step. @throws CacheError */
@@ -69,6 +65,23 @@ export class SessionWork {
     const caller = new WaitingReply(this, keys, effect, read);
     const options = this.options('master');
     caller.begin(() => this.relay.transact(at, principal, commands, options, caller));
+  }
+
+  #optionsOf(effect: Effect): RelayOptions {
+    return this.options(effect === 'read' ? 'any' : 'master');
+  }
+
+  #send(
+    at: Whereabouts,
+    principal: Principal,
+    command: RelayedCommand,
+    effect: Effect,
+    options: RelayOptions,
+    caller: RelayCaller,
+  ): void {
+    const link = effect === 'read master' ? this.#watchingLink(at) : undefined;
+    if (link === undefined) this.relay.send(at, principal, command, options, caller);
+    else link.send(principal, command, options, caller);
   }
 
   #watchingLink(at: Whereabouts): CacheLink | undefined {
@@ -97,31 +110,15 @@ export class SessionWork {
     return replies.owed === 0 ? undefined : replies.settled();
   }
 
-  /** The reply of one command that is a part of another one, which is waited for. Never rejects. */
+  /** The reply of one command that is a part of another one, of which this is the effect. Never rejects. */
   ask(
     at: Whereabouts,
     principal: Principal,
     command: RelayedCommand,
-    from: 'any' | 'master',
-  ): Promise<Buffer> {
-    return asked((caller) => {
-      this.relay.send(at, principal, command, this.options(from), caller);
-    });
-  }
-
-  /** As `ask`, for a part of a read that `effect` is known of. */
-  askPart(
-    at: Whereabouts,
-    principal: Principal,
-    command: RelayedCommand,
-    options: RelayOptions,
     effect: Effect,
+    options = this.#optionsOf(effect),
   ): Promise<Buffer> {
-    const link = effect === 'read master' ? this.#watchingLink(at) : undefined;
-    return asked((caller) => {
-      if (link === undefined) this.relay.send(at, principal, command, options, caller);
-      else link.send(principal, command, options, caller);
-    });
+    return asked((caller) => this.#send(at, principal, command, effect, options, caller));
   }
 
   askTogether(at: Whereabouts, principal: Principal, commands: readonly RelayedCommand[]): Promise<Buffer> {

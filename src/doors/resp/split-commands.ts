@@ -59,10 +59,9 @@ function sendParts(work: SessionWork, principal: Principal, split: Split): void 
   work.place.begin();
   const line = work.state.replies.take();
   beginEffect(work.order, effect, keys);
-  const from = effect === 'read' ? 'any' : 'master';
   const asked = parts.map(async ({ at, command, parts: together, read }) => {
     const reply = await (together === undefined
-      ? work.ask(at, principal, command, from)
+      ? work.ask(at, principal, command, effect)
       : work.askTogether(at, principal, together));
     return read === undefined ? reply : read(reply);
   });

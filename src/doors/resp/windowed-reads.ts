@@ -99,7 +99,7 @@ async function readWindow(
     groups.map(async (group) => {
       const words = [name, ...group.map((at) => Buffer.from(keys[at] ?? '', 'latin1'))];
       const { at, command, read } = prepare(work, principal, spec, words);
-      const reply = await work.askPart(at, principal, command, options, effect);
+      const reply = await work.ask(at, principal, command, effect, options);
       return read === undefined ? reply : read(reply);
     }),
   );
