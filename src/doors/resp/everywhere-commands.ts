@@ -10,7 +10,7 @@ import { encodeInteger } from './encoder';
 import { relayedCommand } from './relayed-command';
 import { arrayOf, bytesOf, elementsOf, integerOf, isNullReply } from './reply-parts';
 import { filterKeys, type Hears } from './scan-command';
-import { replyOf, type SessionWork } from './session-work';
+import { replyOf, WaitingReply, type SessionWork } from './session-work';
 
 /**
  * For more than one shard. Goes alone, since what is sent on several connections has no order with what else is. What
@@ -26,12 +26,10 @@ export async function relayEverywhere(
   const { command } = relayedCommand(spec, words, work.policy);
   permitEverywhere(work, principal, spec, command);
   await state.replies.settled();
-  work.place.begin();
-  const place = state.replies.take();
+  const waiting = new WaitingReply(work, [], 'sweep');
   const shards = Array.from({ length: relay.shardCount }, (_, shard) => shard);
   const replies = await Promise.all(shards.map((shard) => work.ask(shard, principal, command, 'sweep')));
-  work.place.end();
-  place.settle(replyOf(() => mergeReplies(spec.name, replies, (keys) => relay.visible(principal, keys))));
+  waiting.settle(replyOf(() => mergeReplies(spec.name, replies, (keys) => relay.visible(principal, keys))));
 }
 
 /** Rights to a command that goes everywhere. The names that some of them ask about count as keys. @throws CacheError */

@@ -169,8 +169,11 @@ export function replyOf(make: () => Buffer): Buffer {
   }
 }
 
-/** One command under way: the one object that is made for it here. */
-class WaitingReply implements RelayCaller {
+/**
+ * One command under way: it has its place in the line and among those at work, and others know of its effect, until its
+ * reply is there. The one object that is made for it here.
+ */
+export class WaitingReply implements RelayCaller {
   readonly #work: SessionWork;
   readonly #keys: readonly Key[];
   readonly #effect: Effect;
@@ -178,7 +181,8 @@ class WaitingReply implements RelayCaller {
   readonly #place: ReplyPlace;
   #isOver = false;
 
-  constructor(work: SessionWork, keys: readonly Key[], effect: Effect, read: ReadReply | undefined) {
+  /** @throws CacheError `throttled` */
+  constructor(work: SessionWork, keys: readonly Key[], effect: Effect, read?: ReadReply) {
     work.place.begin();
     this.#work = work;
     this.#keys = keys;
@@ -217,13 +221,13 @@ class WaitingReply implements RelayCaller {
   }
 }
 
-export function beginEffect(order: CommandOrder, effect: Effect, keys: readonly Key[]): void {
+function beginEffect(order: CommandOrder, effect: Effect, keys: readonly Key[]): void {
   if (effect === 'read') order.beginRead(keys);
   else if (effect === 'change') order.beginChange(keys);
   else if (effect === 'sweep') order.beginSweep();
 }
 
-export function endEffect(order: CommandOrder, effect: Effect, keys: readonly Key[]): void {
+function endEffect(order: CommandOrder, effect: Effect, keys: readonly Key[]): void {
   if (effect === 'read') order.endRead(keys);
   else if (effect === 'change') order.endChange(keys);
   else if (effect === 'sweep') order.endSweep();

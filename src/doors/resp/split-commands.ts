@@ -14,7 +14,7 @@ import { relayedCommand } from './relayed-command';
 import { groupByPlace, type PlaceGroup } from './place-groups';
 import { replyToThrown } from './refusal';
 import { integerOf } from './reply-parts';
-import { beginEffect, endEffect, type Effect, type SessionWork } from './session-work';
+import { WaitingReply, type Effect, type SessionWork } from './session-work';
 import { isNearFor, readValues } from './value-commands';
 import { readInWindows, WINDOW_FIRST } from './windowed-reads';
 
@@ -56,9 +56,7 @@ interface Split {
 
 function sendParts(work: SessionWork, principal: Principal, split: Split): void {
   const { spec, keys, parts, effect } = split;
-  work.place.begin();
-  const line = work.state.replies.take();
-  beginEffect(work.order, effect, keys);
+  const waiting = new WaitingReply(work, keys, effect);
   const asked = parts.map(async ({ at, command, parts: together, read }) => {
     const reply = await (together === undefined
       ? work.ask(at, principal, command, effect)
@@ -68,11 +66,7 @@ function sendParts(work: SessionWork, principal: Principal, split: Split): void 
   void Promise.all(asked)
     .then((replies) => replies.find(isErrorReply) ?? mergeParts(spec.name, replies))
     .catch(replyToThrown)
-    .then((reply) => {
-      endEffect(work.order, effect, keys);
-      work.place.end();
-      line.settle(reply);
-    });
+    .then((reply) => waiting.settle(reply));
 }
 
 function mergeParts(name: string, replies: readonly Buffer[]): Buffer {

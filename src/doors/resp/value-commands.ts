@@ -16,7 +16,7 @@ import { perform, prepare } from './keyed-commands';
 import { arrayOf } from './reply-parts';
 import type { ReplyLine } from './reply-line';
 import { replyToThrown } from './refusal';
-import { replyOf, type SessionWork } from './session-work';
+import { replyOf, WaitingReply, type SessionWork } from './session-work';
 
 const NO_BYTES = Buffer.alloc(0);
 /** Of the values in one reply. */
@@ -43,16 +43,12 @@ export function readNear(work: SessionWork, principal: Principal, key: Key, dead
   let reply: Reply | Promise<Reply>;
   try {
     reply = cache.execute(principal, { command: 'READ', key, consistency: 'eventual' }, deadlineMs);
-  } catch (thrown) {
+  } finally {
+    // What is under way takes it again below, before anyone else can.
     place.end();
-    throw thrown;
   }
-  if (reply instanceof Promise) {
-    awaitRead(work, key, reply);
-    return;
-  }
-  place.end();
-  writeRead(state.replies, reply, state.protocol);
+  if (reply instanceof Promise) awaitRead(work, key, reply);
+  else writeRead(state.replies, reply, state.protocol);
 }
 
 /** Whether a read of the key may go through the core. */
@@ -67,31 +63,16 @@ export function isNearFor(work: SessionWork, key: Key): boolean {
 
 /** MGET of keys all of which may be read through the core. @throws CacheError */
 export function readValues(work: SessionWork, principal: Principal, keys: readonly Key[]): void {
-  const { state, place, order, deadlineMs } = work;
+  const { state, deadlineMs } = work;
   const { protocol } = state;
-  place.begin();
-  const line = state.replies.take();
-  order.beginRead(keys);
-  const settle = (make: () => Buffer): void => {
-    order.endRead(keys);
-    place.end();
-    line.settle(replyOf(make));
-  };
+  const waiting = new WaitingReply(work, keys, 'read');
   try {
     const reads = keys.map((key): Command => ({ command: 'READ', key, consistency: 'eventual' }));
     const replies = state.deps.cache.executeBatch(principal, reads, deadlineMs);
-    if (!(replies instanceof Promise)) settle(() => encodeReads(replies, protocol));
-    else
-      replies.then(
-        (settled) => {
-          settle(() => encodeReads(settled, protocol));
-        },
-        (thrown: unknown) => {
-          settle(() => replyToThrown(thrown));
-        },
-      );
+    if (replies instanceof Promise) settleWith(waiting, replies, (read) => encodeReads(read, protocol));
+    else waiting.settle(encodeReads(replies, protocol));
   } catch (thrown) {
-    settle(() => replyToThrown(thrown));
+    waiting.settle(replyToThrown(thrown));
   }
 }
 
@@ -129,24 +110,16 @@ function writeRead(replies: ReplyLine, reply: Reply, protocol: Protocol): void {
   else replies.write(encodeRead(reply, protocol));
 }
 
+/** A function of its own: what its closure holds would be made for a hit as well. */
 function awaitRead(work: SessionWork, key: Key, read: Promise<Reply>): void {
-  const { state, order } = work;
-  const { protocol } = state;
-  const keys = [key];
-  const line = state.replies.take();
-  order.beginRead(keys);
-  const settle = (make: () => Buffer): void => {
-    order.endRead(keys);
-    work.place.end();
-    line.settle(replyOf(make));
-  };
+  const { protocol } = work.state;
+  settleWith(new WaitingReply(work, [key], 'read'), read, (reply) => encodeRead(reply, protocol));
+}
+
+function settleWith<Read>(waiting: WaitingReply, read: Promise<Read>, encode: (read: Read) => Buffer): void {
   read.then(
-    (reply) => {
-      settle(() => encodeRead(reply, protocol));
-    },
-    (thrown: unknown) => {
-      settle(() => replyToThrown(thrown));
-    },
+    (settled) => waiting.settle(replyOf(() => encode(settled))),
+    (thrown: unknown) => waiting.settle(replyToThrown(thrown)),
   );
 }
 

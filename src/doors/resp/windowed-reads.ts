@@ -22,7 +22,7 @@ import { groupByPlace } from './place-groups';
 import { relayedCommand } from './relayed-command';
 import { arrayOf, elementsOf } from './reply-parts';
 import { replyToThrown } from './refusal';
-import type { Effect, SessionWork } from './session-work';
+import { WaitingReply, type Effect, type SessionWork } from './session-work';
 import { READS_BYTES_MAX, tooLarge } from './value-commands';
 
 /** Keys that are asked for together while nothing is known of their values. */
@@ -46,22 +46,15 @@ export function readInWindows(
   spec: CommandSpec,
   words: Words,
 ): undefined | Promise<void> {
-  const { state, place, order } = work;
   const { command } = relayedCommand(spec, words, work.policy);
   const { keys } = command;
   const effect = effectOf(work, spec, command);
   const options = work.options(effect === 'read' ? 'any' : 'master');
-  place.begin();
-  const line = state.replies.take();
-  // Whoever is asked: what comes later to the same keys could overtake what has not been asked for yet.
-  order.beginRead(keys);
+  // 'read', whoever is asked: what comes later to the same keys could overtake what has not been asked for yet.
+  const waiting = new WaitingReply(work, keys, 'read');
   void readAll(work, principal, { spec, name: words[0] ?? MGET, keys, options, effect })
     .catch(replyToThrown)
-    .then((reply) => {
-      order.endRead(keys);
-      place.end();
-      line.settle(reply);
-    });
+    .then((reply) => waiting.settle(reply));
   return work.behind(keys);
 }
 
