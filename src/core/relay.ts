@@ -87,10 +87,6 @@ export interface CacheRelay {
   placeOf(key: Key): number;
   /** The index of the shard that has the key now. */
   shardOf(key: Key): number;
-  /** @throws CacheError `forbidden`, the same whether or not there is anything under the keys */
-  permit(principal: Principal, claim: Claim): void;
-  /** Of keys that the store named, those that the principal may hear of. */
-  visible(principal: Principal, keys: readonly Key[]): readonly Key[];
   /**
    * Sends one command whose keys are all at one place. Rights are checked here too: what is not permitted fails. See
    * `EngineRelay.send` for the order in which commands take effect.
@@ -137,11 +133,16 @@ const NO_KEYS: readonly Key[] = [];
 /** Every grant covers at least what begins with it, so only the grant of all keys covers this. */
 const WHAT_ALL_BEGIN_WITH = '' as Key;
 
-/** As `CacheRelay.permit`; for a door that relays nothing too. @throws CacheError `forbidden` */
+/** @throws CacheError `forbidden`, the same whether or not there is anything under the keys */
 export function permit({ grants }: Principal, { scopes, keys, isUnbounded }: Claim): void {
   for (const scope of scopes) if (!grants.has(scope)) throw forbidden();
   for (const key of keys) if (!grants.covers(key)) throw forbidden();
   if (isUnbounded && !grants.covers(WHAT_ALL_BEGIN_WITH)) throw forbidden();
+}
+
+/** Of keys that the store named, those that the principal may hear of. */
+export function visible({ grants }: Principal, keys: readonly Key[]): readonly Key[] {
+  return keys.filter((key) => grants.covers(key));
 }
 
 export class Relay implements CacheRelay {
@@ -171,14 +172,6 @@ export class Relay implements CacheRelay {
 
   shardOf(key: Key): number {
     return this.#engine.shardOf(key);
-  }
-
-  permit(principal: Principal, claim: Claim): void {
-    permit(principal, claim);
-  }
-
-  visible({ grants }: Principal, keys: readonly Key[]): readonly Key[] {
-    return keys.filter((key) => grants.covers(key));
   }
 
   send(
@@ -234,7 +227,7 @@ export class Relay implements CacheRelay {
     caller: RelayCaller,
   ): RelayRequest | undefined {
     try {
-      this.permit(principal, command);
+      permit(principal, command);
       const announced = command.changesStrings ? command.keys : NO_KEYS;
       return new CoreRequest([this.#sealed(command)], false, command, announced, options, caller, this.#deps);
     } catch (thrown) {
@@ -250,7 +243,7 @@ export class Relay implements CacheRelay {
     caller: RelayCaller,
   ): RelayRequest | undefined {
     try {
-      for (const command of commands) this.permit(principal, command);
+      for (const command of commands) permit(principal, command);
       const words = commands.map((command) => this.#sealed(command));
       const whole = {
         // Without an order: what is named twice is forgotten and marked once.

@@ -3,7 +3,7 @@ import type { Key } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';
 import { Grants, SCOPES, type Principal } from '../../src/core/grants';
 import type { LinkOptions } from '../../src/core/ports';
-import { permit, type CacheRelay, type RelayCaller, type RelayedCommand } from '../../src/core/relay';
+import type { CacheRelay, RelayCaller, RelayedCommand } from '../../src/core/relay';
 import { BlockingCommands } from '../../src/doors/resp/blocking-commands';
 import { findCommand } from '../../src/doors/resp/find-command';
 import type { SessionState } from '../../src/doors/resp/session-state';
@@ -31,7 +31,6 @@ function open() {
     shardCount: 2,
     defaultTtlMs: 0,
     encryptsByDefault: false,
-    permit,
     placeOf: (key: Key) => (key.startsWith('other') ? 1 : 0),
     open: (_at: Key, options: LinkOptions) => {
       const link: Link = { options, asked: [], isClosed: false };

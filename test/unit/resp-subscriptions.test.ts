@@ -2,7 +2,7 @@
 import type { Key } from '../../src/core/command';
 import { Grants, SCOPES, type Principal } from '../../src/core/grants';
 import type { SubscriberOptions, Words } from '../../src/core/ports';
-import { permit, type CacheRelay } from '../../src/core/relay';
+import type { CacheRelay } from '../../src/core/relay';
 import { findCommand } from '../../src/doors/resp/find-command';
 import type { SessionState } from '../../src/doors/resp/session-state';
 import { SessionWork } from '../../src/doors/resp/session-work';
@@ -37,7 +37,6 @@ function open() {
     },
     defaultTtlMs: 0,
     encryptsByDefault: false,
-    permit,
     shardOf: (key: Key) => (key.startsWith('one') ? where.one : 0),
     subscribe: (at: number, options: SubscriberOptions) => {
       const shard = shards[at]!;

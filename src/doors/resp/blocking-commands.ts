@@ -12,7 +12,7 @@
 import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
-import type { RelayedCommand } from '../../core/relay';
+import { permit, type RelayedCommand } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { prepare } from './keyed-commands';
@@ -33,11 +33,11 @@ export class BlockingCommands {
 
   /** @throws CacheError, Refusal */
   async perform(principal: Principal, spec: CommandSpec, words: Words): Promise<void> {
-    const { state, relay } = this.#work;
+    const { state } = this.#work;
     const { command, read } = prepare(this.#work, principal, spec, words);
     const [key] = command.keys;
     if (key === undefined) throw new CacheError('bad_request', 'syntax error');
-    relay.permit(principal, command);
+    permit(principal, command);
     await state.replies.settled();
     const line = state.replies.take();
     state.isBlocked = true;
@@ -82,7 +82,6 @@ export class BlockingCommands {
 
   /** @throws CacheError */
   #permitAgain(command: RelayedCommand): void {
-    const { state, relay } = this.#work;
-    relay.permit(principalOf(state), command);
+    permit(principalOf(this.#work.state), command);
   }
 }

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import type { Principal } from '../../core/grants';
 import { keyFromBytes } from '../../core/key';
 import type { Words } from '../../core/ports';
-import type { RelayedCommand } from '../../core/relay';
+import { permit, visible, type RelayedCommand } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeInteger } from './encoder';
@@ -24,24 +24,19 @@ export async function relayEverywhere(
 ): Promise<void> {
   const { relay, state } = work;
   const { command } = relayedCommand(spec, words, work.policy);
-  permitEverywhere(work, principal, spec, command);
+  permitEverywhere(principal, spec, command);
   await state.replies.settled();
   const waiting = new WaitingReply(work, [], 'sweep');
   const shards = Array.from({ length: relay.shardCount }, (_, shard) => shard);
   const replies = await Promise.all(shards.map((shard) => work.ask(shard, principal, command, 'sweep')));
-  waiting.settle(replyOf(() => mergeReplies(spec.name, replies, (keys) => relay.visible(principal, keys))));
+  waiting.settle(replyOf(() => mergeReplies(spec.name, replies, (keys) => visible(principal, keys))));
 }
 
 /** Rights to a command that goes everywhere. The names that some of them ask about count as keys. @throws CacheError */
-export function permitEverywhere(
-  { relay }: SessionWork,
-  principal: Principal,
-  { name }: CommandSpec,
-  command: RelayedCommand,
-): void {
+export function permitEverywhere(principal: Principal, { name }: CommandSpec, command: RelayedCommand): void {
   const asksByName = name === 'pubsub|numsub' || name === 'pubsub|shardnumsub';
   const keys = asksByName ? command.words.slice(2).map(keyFromBytes) : command.keys;
-  relay.permit(principal, { ...command, keys });
+  permit(principal, { ...command, keys });
 }
 
 /** One reply of those of all shards, in their order. The first error among them is the reply to the whole. */

@@ -3,7 +3,7 @@ import type { Key } from '../../core/command';
 import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Whereabouts, Words } from '../../core/ports';
-import type { RelayedCommand } from '../../core/relay';
+import { permit, type RelayedCommand } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import { CapturedReply } from './captured-reply';
 import type { CommandSpec } from './command-spec';
@@ -138,7 +138,7 @@ export class ExecQueue {
     }
     const prepared = prepare(this.#work, principal, spec, words);
     const { command, parts } = prepared;
-    relay.permit(principal, command);
+    permit(principal, command);
     const [key] = command.keys;
     const others = [this.#firstKey, this.watchedKey].filter((other) => other !== undefined);
     if (key !== undefined) checkOnePlace(relay, [...others, key]);

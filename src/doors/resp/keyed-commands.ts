@@ -5,7 +5,7 @@
 import type { Key } from '../../core/command';
 import type { Principal } from '../../core/grants';
 import type { Whereabouts, Words } from '../../core/ports';
-import type { CacheRelay, RelayedCommand } from '../../core/relay';
+import { permit, visible, type CacheRelay, type RelayedCommand } from '../../core/relay';
 import { channelOf } from './channels';
 import type { CommandSpec } from './command-spec';
 import { ERROR_REPLY } from './errors';
@@ -40,16 +40,16 @@ export function prepare(work: SessionWork, principal: Principal, spec: CommandSp
   const { command, parts } = relayed;
   if (command.keys.length > 1) {
     // First: whoever may not use a key is not told where it lies.
-    relay.permit(principal, command);
+    permit(principal, command);
     checkOnePlace(relay, command.keys);
   }
   return { spec, at: command.keys[0] ?? 0, command, parts, read: readerOf() };
 
   function readerOf(): ReadReply | undefined {
-    const hears = (keys: readonly Key[]): readonly Key[] => relay.visible(principal, keys);
+    const hears = (keys: readonly Key[]): readonly Key[] => visible(principal, keys);
     if (spec.kind === 'scan') return (reply) => readScan(reply, hears);
     if (spec.kind === 'everywhere' || spec.kind === 'channel') {
-      permitEverywhere(work, principal, spec, command);
+      permitEverywhere(principal, spec, command);
       return (reply) => mergeReplies(spec.name, [reply], hears);
     }
     return replyReader(relayed, relay);

@@ -7,6 +7,7 @@ import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import { keyFromBytes } from '../../core/key';
 import type { Words } from '../../core/ports';
+import { visible } from '../../core/relay';
 import type { CommandSpec } from './command-spec';
 import { encodeBulk, encodeError } from './encoder';
 import { relayedCommand } from './relayed-command';
@@ -40,7 +41,7 @@ export async function scanShards(
   work.relayed(shard, principal, command, 'sweep', (reply) =>
     readScan(
       reply,
-      (keys) => relay.visible(principal, keys),
+      (keys) => visible(principal, keys),
       (next) => nextCursor(shard, next, shardCount),
     ),
   );

@@ -6,6 +6,7 @@
 import type { Key } from '../../core/command';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
+import { permit } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeInteger, REPLY } from './encoder';
@@ -27,7 +28,7 @@ export function relaySplit(
 ): undefined | Promise<void> {
   const { command } = relayedCommand(spec, words, work.policy);
   const { keys } = command;
-  work.relay.permit(principal, command);
+  permit(principal, command);
   if (spec.name === 'mget' && keys.every((key) => isNearFor(work, key))) {
     readValues(work, principal, keys);
     return undefined;

@@ -24,7 +24,7 @@ import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import { keyFromBytes } from '../../core/key';
 import type { Protocol, Words } from '../../core/ports';
-import type { Claim } from '../../core/relay';
+import { permit, type Claim } from '../../core/relay';
 import { withDeadline } from '../../lib/deadline';
 import { isErrorReply } from '../../lib/whole-reply';
 import { channelOf, homeOf, isEverywhere, isReserved, literalHeadOf } from './channels';
@@ -141,10 +141,10 @@ export class Subscriptions {
 
   /** @throws CacheError `forbidden`, `too_large` */
   #check(principal: Principal, kind: Kind, names: readonly Key[]): void {
-    const { relay, policy } = this.#work;
+    const { policy } = this.#work;
     // The client may be another one than that of the earlier subscriptions, which go on.
     this.#permitAll(principal);
-    relay.permit(principal, claimOf(kind, names));
+    permit(principal, claimOf(kind, names));
     checkKeyBytes(names, policy.keyBytesMax);
     const { channel, pattern, 'shard channel': shardChannel } = this.#names;
     const fresh = new Set(names.filter((name) => !this.#names[kind].has(name))).size;
@@ -157,8 +157,7 @@ export class Subscriptions {
   /** @throws CacheError `forbidden` when there is anything that they may not hear of */
   #permitAll(principal: Principal): void {
     if (principal === this.#principal) return;
-    for (const kind of KINDS)
-      this.#work.relay.permit(principal, claimOf(kind, [...this.#names[kind].keys()]));
+    for (const kind of KINDS) permit(principal, claimOf(kind, [...this.#names[kind].keys()]));
     this.#principal = principal;
   }
 

@@ -26,7 +26,7 @@ import type { Key } from '../../core/command';
 import { CacheError } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
-import type { RelayedCommand } from '../../core/relay';
+import { permit, type RelayedCommand } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeError, encodeNullArray, REPLY } from './encoder';
@@ -224,7 +224,7 @@ export class Transaction {
     }
     const named = keysOf(spec, words);
     checkKeyBytes(named, work.policy.keyBytesMax);
-    relay.permit(principal, commandAt(spec, words, named));
+    permit(principal, commandAt(spec, words, named));
     checkOnePlace(relay, this.#watchedKey === undefined ? named : [this.#watchedKey, ...named]);
     const keys = [...new Set(named)].filter((key) => !this.#watchedKeys.has(key));
     if (this.#watchedKeys.size + keys.length > WATCHED_MAX)
