@@ -45,9 +45,13 @@ function checkCopy(words: Words): void {
   }
 }
 
+/** Whether BITFIELD changes anything. */
+export function setsBits(words: Words): boolean {
+  return words.slice(2).some((word) => isOption(word, 'set') || isOption(word, 'incrby'));
+}
+
 /** Commands that put bytes into the middle of what is stored. */
 function changesPart(spec: CommandSpec, words: Words): boolean {
-  if (spec.name === 'bitfield')
-    return words.slice(2).some((word) => isOption(word, 'set') || isOption(word, 'incrby'));
+  if (spec.name === 'bitfield') return setsBits(words);
   return ['append', 'setrange', 'setbit'].includes(spec.name);
 }

@@ -8,7 +8,8 @@ import type { Scope } from '../../core/grants';
 import type { Words } from '../../core/ports';
 import type { RelayedCommand, ValueWord } from '../../core/relay';
 import type { CommandSpec } from './command-spec';
-import { checkContent } from './command-checks';
+import { checkContent, setsBits } from './command-checks';
+import { checkKeyBytes } from './key-bytes';
 import { keyPlacesOf, keysOf, parseSort } from './key-rules';
 import { isOption } from './words';
 
@@ -50,9 +51,7 @@ export function relayedCommand(spec: CommandSpec, words: Words, policy: RelayPol
   if (!RELAYED_KINDS.has(spec.kind))
     throw new CacheError('bad_request', 'Command not allowed inside a transaction');
   const keys = keysOf(spec, words);
-  for (const key of keys)
-    if (key.length > policy.keyBytesMax)
-      throw new CacheError('too_large', `A key has at most ${policy.keyBytesMax} bytes.`);
+  checkKeyBytes(keys, policy.keyBytesMax);
   checkContent(spec, words, policy);
   const { reading, valuesFrom } = VALUES[spec.name] ?? PLAIN;
   const isWrite = spec.isWrite && (!STORES_IF_TOLD.has(spec.name) || storesToo(spec, words) !== undefined);
@@ -118,8 +117,7 @@ const MORE_SCOPES: Readonly<Record<string, (spec: CommandSpec, words: Words) => 
   set: (_spec, words) => (hasSetOption(words, ['get']) ? 'read' : undefined),
   getex: (_spec, words) => (words.length > 2 ? 'write' : undefined),
   zadd: (_spec, words) => (hasIncrement(words) ? 'read' : undefined),
-  bitfield: (_spec, words) =>
-    words.slice(2).some((word) => isOption(word, 'set') || isOption(word, 'incrby')) ? 'write' : undefined,
+  bitfield: (_spec, words) => (setsBits(words) ? 'write' : undefined),
   sort: storesToo,
   georadius: storesToo,
   georadiusbymember: storesToo,

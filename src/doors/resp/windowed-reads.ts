@@ -10,7 +10,7 @@
  * between shards.
  */
 import type { Key } from '../../core/command';
-import { CacheError } from '../../core/errors';
+import { nonsense } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import type { Words } from '../../core/ports';
 import type { RelayOptions } from '../../core/relay';
@@ -106,10 +106,6 @@ async function readWindow(
   }
   const found = values.filter((value) => value !== undefined);
   // Without this the next window would begin nowhere.
-  if (found.length < keys.length) return errorReply(incomplete());
+  if (found.length < keys.length) return errorReply(nonsense());
   return found;
-}
-
-function incomplete(): CacheError {
-  return new CacheError('internal', 'Something went wrong inside ringcache.');
 }
