@@ -12,7 +12,7 @@ import { ERROR_REPLY } from './errors';
 import { checkKeyBytes } from './key-bytes';
 import { mergeReplies, permitEverywhere } from './everywhere-commands';
 import { Refusal } from './refusal';
-import { relayedCommand } from './relayed-command';
+import { relayedCommand, type Relayed } from './relayed-command';
 import { replyReader } from './relayed-reply';
 import { cappedScan, readScan } from './scan-command';
 import type { Effect, ReadReply, SessionWork } from './session-work';
@@ -29,7 +29,6 @@ export interface Prepared {
 
 /** Rights to a single key are left to the core. @throws CacheError, Refusal (CROSSSLOT) */
 export function prepare(work: SessionWork, principal: Principal, spec: CommandSpec, words: Words): Prepared {
-  const { relay } = work;
   if (spec.name === 'publish' || spec.name === 'spublish') {
     const channel = channelOf(words[1]);
     checkKeyBytes([channel], work.policy.keyBytesMax);
@@ -37,6 +36,17 @@ export function prepare(work: SessionWork, principal: Principal, spec: CommandSp
     return { spec, at: channel, command, parts: undefined, read: undefined };
   }
   const relayed = relayedCommand(spec, spec.kind === 'scan' ? cappedScan(words) : words, work.policy);
+  return preparedOf(work, principal, spec, relayed);
+}
+
+/** As `prepare`, of what the command has become. @throws as `prepare` */
+export function preparedOf(
+  work: SessionWork,
+  principal: Principal,
+  spec: CommandSpec,
+  relayed: Relayed,
+): Prepared {
+  const { relay } = work;
   const { command, parts } = relayed;
   if (command.keys.length > 1) {
     // First: whoever may not use a key is not told where it lies.
@@ -95,7 +105,7 @@ export function checkOnePlace(relay: CacheRelay, keys: readonly Key[]): void {
   }
 }
 
-/** A command that names channels, which count as keys. */
+/** A command whose keys, or channels, the caller has found: nothing is looked for in its words. */
 export function commandAt(spec: CommandSpec, words: Words, keys: readonly Key[]): RelayedCommand {
   return {
     words,

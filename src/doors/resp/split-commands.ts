@@ -10,7 +10,7 @@ import { permit } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { encodeInteger, REPLY } from './encoder';
-import { effectOf, perform, prepare, type Prepared } from './keyed-commands';
+import { effectOf, perform, prepare, preparedOf, type Prepared } from './keyed-commands';
 import { relayedCommand } from './relayed-command';
 import { groupByPlace, type PlaceGroup } from './place-groups';
 import { replyToThrown } from './refusal';
@@ -26,7 +26,8 @@ export function relaySplit(
   spec: CommandSpec,
   words: Words,
 ): undefined | Promise<void> {
-  const { command } = relayedCommand(spec, words, work.policy);
+  const relayed = relayedCommand(spec, words, work.policy);
+  const { command } = relayed;
   const { keys } = command;
   permit(principal, command);
   if (spec.name === 'mget' && keys.every((key) => isNearFor(work, key))) {
@@ -35,8 +36,8 @@ export function relaySplit(
   }
   const groups = groupByPlace(work.relay, keys);
   if (spec.name === 'mget' && (groups.length > 1 || keys.length > WINDOW_FIRST))
-    return readInWindows(work, principal, spec, words);
-  if (groups.length === 1) return perform(work, principal, prepare(work, principal, spec, words));
+    return readInWindows(work, principal, spec, command);
+  if (groups.length === 1) return perform(work, principal, preparedOf(work, principal, spec, relayed));
 
   const parts = groups.map((group) => prepare(work, principal, spec, wordsOf(spec, words, group)));
   const effect = effectOf(work, spec, command);

@@ -12,14 +12,12 @@
 import type { Key } from '../../core/command';
 import { nonsense } from '../../core/errors';
 import type { Principal } from '../../core/grants';
-import type { Words } from '../../core/ports';
-import type { RelayOptions } from '../../core/relay';
+import type { RelayedCommand, RelayOptions } from '../../core/relay';
 import { isErrorReply } from '../../lib/whole-reply';
 import type { CommandSpec } from './command-spec';
 import { errorReply } from './errors';
 import { effectOf, prepare } from './keyed-commands';
 import { groupByPlace } from './place-groups';
-import { relayedCommand } from './relayed-command';
 import { arrayOf, elementsOf } from './reply-parts';
 import { replyToThrown } from './refusal';
 import { WaitingReply, type Effect, type SessionWork } from './session-work';
@@ -44,15 +42,14 @@ export function readInWindows(
   work: SessionWork,
   principal: Principal,
   spec: CommandSpec,
-  words: Words,
+  command: RelayedCommand,
 ): undefined | Promise<void> {
-  const { command } = relayedCommand(spec, words, work.policy);
   const { keys } = command;
   const effect = effectOf(work, spec, command);
   const options = work.options(effect === 'read' ? 'any' : 'master');
   // 'read', whoever is asked: what comes later to the same keys could overtake what has not been asked for yet.
   const waiting = new WaitingReply(work, keys, 'read');
-  void readAll(work, principal, { spec, name: words[0] ?? MGET, keys, options, effect })
+  void readAll(work, principal, { spec, name: command.words[0] ?? MGET, keys, options, effect })
     .catch(replyToThrown)
     .then((reply) => waiting.settle(reply));
   return work.behind(keys);
