@@ -284,7 +284,6 @@ export class Connection {
           return;
         }
         this.#handOver(words);
-        shortWay?.interrupt();
       }
       const isLookDue = (taken + 1) % TURN_LOOK === 0;
       this.#isYielding = taken + 1 === TURN_REQUESTS_MAX || (isLookDue && clock.now() > endMs);

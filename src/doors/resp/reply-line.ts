@@ -46,7 +46,7 @@ export class OutputLine implements ReplyLine {
   readonly #output = new OutputBuffer();
   #expectedBytes = FIRST_EXPECTED_BYTES;
   #hasEnded = false;
-  /** Values that were written and not counted yet: they are before they leave, all that leave together as one sum. */
+  /** Values written and not yet counted; counted as one sum when they leave. */
   #uncounted = 0;
   #waiting: (() => void)[] = [];
 

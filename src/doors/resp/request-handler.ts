@@ -24,8 +24,6 @@ export interface RequestHandler {
 export interface GetHandler {
   /** A turn of the event loop begins, at this time (monotonic); its requests are handed over one behind the other. */
   beginTurn(nowMs: number): void;
-  /** Another request of this turn was handed over in words, which may have changed anything. */
-  interrupt(): void;
   /** Takes the request and its place in the line of replies. False: nothing was done. Never throws. */
   get(key: Key): boolean;
 }

@@ -62,12 +62,11 @@ class Session implements RequestHandler {
     const { relay } = state.deps.cache;
     if (relay === undefined) return;
     const work = new SessionWork(state, relay);
-    const transaction = new Transaction(work);
     const { cache, hasShortWay } = state.deps;
-    if (hasShortWay && cache.hasNear) this.shortWay = new ShortWay(work, transaction);
+    if (hasShortWay && cache.hasNear) this.shortWay = new ShortWay(work);
     this.#relaying = {
       work,
-      transaction,
+      transaction: new Transaction(work),
       blocking: new BlockingCommands(work),
       subscriptions: new Subscriptions(work),
     };
@@ -78,6 +77,7 @@ class Session implements RequestHandler {
   }
 
   handle(words: Words): Promise<void> | undefined {
+    this.shortWay?.interrupt();
     try {
       const pending = this.#perform(words);
       return pending?.catch((thrown: unknown) => {

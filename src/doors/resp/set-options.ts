@@ -2,6 +2,7 @@
 import { CacheError } from '../../core/errors';
 import { TTL_MS_MAX } from '../../core/limits';
 import type { Words } from '../../core/ports';
+import { syntaxError } from './key-rules';
 import { isOption, parseInteger } from './words';
 
 export interface SetOptions {
@@ -55,8 +56,4 @@ export function parseLife(
   if (count <= 0) throw new CacheError('bad_request', `invalid expire time in '${command}' command`);
   const lifeMs = Math.ceil(count * unitMs - (sinceMs ?? 0));
   return Math.min(Math.max(lifeMs, 1), TTL_MS_MAX);
-}
-
-function syntaxError(): CacheError {
-  return new CacheError('bad_request', 'syntax error');
 }

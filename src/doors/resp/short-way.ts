@@ -11,7 +11,6 @@ import type { Principal } from '../../core/grants';
 import { replyToThrown } from './refusal';
 import type { GetHandler } from './request-handler';
 import type { SessionWork } from './session-work';
-import type { Transaction } from './transaction';
 import { isNearFor, readNear } from './value-commands';
 
 export class ShortWay implements GetHandler {
@@ -20,10 +19,7 @@ export class ShortWay implements GetHandler {
   #nowMs = 0;
   #deadlineMs = 0;
 
-  constructor(
-    private readonly work: SessionWork,
-    private readonly transaction: Transaction,
-  ) {}
+  constructor(private readonly work: SessionWork) {}
 
   /** Its requests were all there then, so the time of each counts from here. */
   beginTurn(nowMs: number): void {
@@ -32,6 +28,7 @@ export class ShortWay implements GetHandler {
     this.#principal = undefined;
   }
 
+  /** Another request comes in words, which may change anything. One that is not done at once ends the turn. */
   interrupt(): void {
     this.#principal = undefined;
   }
@@ -53,8 +50,8 @@ export class ShortWay implements GetHandler {
   }
 
   #judge(): Principal | undefined {
-    const { credential, subscriptions, protocol } = this.work.state;
-    if (credential === undefined || this.transaction.isOpen) return undefined;
+    const { credential, queued, subscriptions, protocol } = this.work.state;
+    if (credential === undefined || queued !== undefined) return undefined;
     if (subscriptions > 0 && protocol !== 3) return undefined;
     try {
       return credential.principal();
