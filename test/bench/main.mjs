@@ -65,6 +65,8 @@ async function measure(name, run) {
     return await ROWS[name].measure(run, pace);
   } catch (error) {
     return { contenders: [], goals: [{ label: 'failed', failure: error.message, met: false }] };
+  } finally {
+    await run.processes.stopAll();
   }
 }
 

@@ -69,7 +69,6 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
         pids: [server.pid, ...(workers > 1 ? childrenOf(server.pid) : []), ...(shard?.pids ?? [])],
         requests,
         check: (operation) => checkPosts(endpoint, requests, operation, cameFrom),
-        close: () => Promise.all([server.stop(), shard?.stop()]),
       };
     },
   };
@@ -136,7 +135,6 @@ export function bareNode() {
         pids: [server.pid],
         requests,
         check: (operation) => checkPosts(endpoint, requests, operation, () => true),
-        close: () => server.stop(),
       };
     },
   };
@@ -183,7 +181,6 @@ export function webdisStack() {
           if (operation === 'READ') return replyBytes;
           return checkSample(endpoint, requests('WRITE'), ({ json }) => json.SET?.[1] === 'OK');
         },
-        close: () => Promise.all([nginx.stop(), webdis.stop(), redis.stop()]),
       };
     },
   };

@@ -69,7 +69,6 @@ export function grownTo({ name, keys = 1000, asked = Math.min(keys, ASKED_MAX), 
             ({ json, head }, number) =>
               json.value === valueOf(indexOf(number % asked)) && head.includes(source),
           ),
-        close: () => Promise.all([server.stop(), ...redis.map((shard) => shard.stop())]),
       };
     },
   };

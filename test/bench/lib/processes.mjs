@@ -17,6 +17,7 @@ const POLL_MS = 10;
 export function openProcesses() {
   const folder = mkdtempSync(path.join(tmpdir(), 'ringcache-bench-'));
   const guard = openGuard(folder);
+  const running = new Set();
 
   /** Runs a server; its output is dropped, its errors are kept for the message of `started`. */
   function start(core, command, args, env = process.env) {
@@ -29,7 +30,7 @@ export function openProcesses() {
     let said = '';
     child.stderr.on('data', (text) => (said = (said + text).slice(-2000)));
     const gone = once(child, 'exit').catch(() => undefined);
-    return {
+    const server = {
       pid: child.pid,
       /** Waits until `isReady` says so; it may throw meanwhile. */
       async started(isReady, withinMs = START_TIMEOUT_MS) {
@@ -48,13 +49,18 @@ export function openProcesses() {
       async stop() {
         child.kill('SIGKILL');
         await gone;
+        running.delete(server);
       },
     };
+    running.add(server);
+    return server;
   }
 
   return {
     folder,
     start,
+    /** Ends all that run, also those that were left by a start which failed half-way. */
+    stopAll: () => Promise.all([...running].map((server) => server.stop())),
     /** Writes a file of the run, readable by us alone: tokens may stand in it. */
     file(name, content) {
       const file = path.join(folder, name);

@@ -21,7 +21,6 @@ export async function startRedis(run, replicas) {
     masterPort,
     setting: `main=${ports.map((port) => `redis://127.0.0.1:${port}`).join(',')}`,
     pids: servers.map(({ pid }) => pid),
-    stop: () => Promise.all(servers.map((server) => server.stop())),
   };
 }
 

@@ -44,7 +44,6 @@ export function replicated({ name = 'replicated', near = true }) {
         pids: [gateway.server.pid, ...group.bus.pids],
         requests,
         check: (operation) => checkPosts(endpoint, requests, operation, cameFrom),
-        close: group.close,
       };
     },
   };
@@ -57,59 +56,51 @@ export function replicated({ name = 'replicated', near = true }) {
  */
 export async function measureJoin(run, entries) {
   const group = await openGroup(run, 3, {}, { isPinned: false });
-  try {
-    await fillMany(run, group.gateways[0], entries);
-    run.progress('waiting until all three have them');
-    for (const gateway of group.gateways) await untilThere(gateway, keyOf(entries - 1));
-    const probes = await Promise.all(group.gateways.map((gateway) => openProbe(gateway, entries)));
-    run.progress('watching the three');
-    const before = await whileProbing(probes, () => pause(WATCH_SECONDS * 1000));
-    run.progress('a fourth joins');
-    const startedMs = performance.now();
-    let seconds;
-    const meanwhile = await whileProbing(probes, async () => {
-      const fourth = await group.join({ niceness: 19, withinMs: JOIN_SECONDS_MAX * 1000 });
-      seconds = (performance.now() - startedMs) / 1000;
-      await untilThere(fourth, keyOf(entries - 1), 0);
-      await untilThere(fourth, keyOf(0), 0);
-    });
-    for (const probe of probes) probe.close();
-    return { seconds, p99BeforeMs: p99(before), p99MeanwhileMs: p99(meanwhile), asked: meanwhile.length };
-  } finally {
-    await group.close();
-  }
+  await fillMany(run, group.gateways[0], entries);
+  run.progress('waiting until all three have them');
+  for (const gateway of group.gateways) await untilThere(gateway, keyOf(entries - 1));
+  const probes = await Promise.all(group.gateways.map((gateway) => openProbe(gateway, entries)));
+  run.progress('watching the three');
+  const before = await whileProbing(probes, () => pause(WATCH_SECONDS * 1000));
+  run.progress('a fourth joins');
+  const startedMs = performance.now();
+  let seconds;
+  const meanwhile = await whileProbing(probes, async () => {
+    const fourth = await group.join({ niceness: 19, withinMs: JOIN_SECONDS_MAX * 1000 });
+    seconds = (performance.now() - startedMs) / 1000;
+    await untilThere(fourth, keyOf(entries - 1), 0);
+    await untilThere(fourth, keyOf(0), 0);
+  });
+  for (const probe of probes) probe.close();
+  return { seconds, p99BeforeMs: p99(before), p99MeanwhileMs: p99(meanwhile) };
 }
 
 /** Milliseconds from the ack of a WRITE on one gateway to the answer of the first READ on each of two others that shows it. */
 export async function measureVisibility(run, writes) {
   const group = await openGroup(run, 3, {}, { isPinned: false });
-  try {
-    const [writer, ...readers] = await Promise.all(group.gateways.map((gateway) => openCaller(gateway)));
-    const sinceAckMs = [];
-    for (let number = 0; number < writes; number++) {
-      if (number % 100 === 0) run.progress(`write ${number} of ${writes}`);
-      const value = `value ${number}`;
-      await writer.command({ command: 'WRITE', key: 'seen', value });
-      const ackedMs = performance.now();
-      sinceAckMs.push(
-        ...(await Promise.all(
-          readers.map(async (reader) => {
-            while (performance.now() - ackedMs < VISIBLE_MS_MAX) {
-              if ((await reader.command({ command: 'READ', key: 'seen' })).value === value)
-                return performance.now() - ackedMs;
-            }
-            throw new Error(`a write was not seen within ${VISIBLE_MS_MAX} ms`);
-          }),
-        )),
-      );
-      // What the readers have in hand is over, and the next write finds everybody at rest.
-      await pause(2);
-    }
-    for (const caller of [writer, ...readers]) caller.close();
-    return sinceAckMs.slice(Math.floor(sinceAckMs.length / 10));
-  } finally {
-    await group.close();
+  const [writer, ...readers] = await Promise.all(group.gateways.map((gateway) => openCaller(gateway)));
+  const sinceAckMs = [];
+  for (let number = 0; number < writes; number++) {
+    if (number % 100 === 0) run.progress(`write ${number} of ${writes}`);
+    const value = `value ${number}`;
+    await writer.command({ command: 'WRITE', key: 'seen', value });
+    const ackedMs = performance.now();
+    sinceAckMs.push(
+      ...(await Promise.all(
+        readers.map(async (reader) => {
+          while (performance.now() - ackedMs < VISIBLE_MS_MAX) {
+            if ((await reader.command({ command: 'READ', key: 'seen' })).value === value)
+              return performance.now() - ackedMs;
+          }
+          throw new Error(`a write was not seen within ${VISIBLE_MS_MAX} ms`);
+        }),
+      )),
+    );
+    // What the readers have in hand is over, and the next write finds everybody at rest.
+    await pause(2);
   }
+  for (const caller of [writer, ...readers]) caller.close();
+  return sinceAckMs.slice(Math.floor(sinceAckMs.length / 10));
 }
 
 export function p99(samples) {
@@ -135,8 +126,7 @@ async function openGroup(run, count, settings, options) {
     return gateway;
   };
   for (let number = 0; number < count; number++) await join();
-  const close = () => Promise.all([bus.stop(), ...gateways.map(({ server }) => server.stop())]);
-  return { bus, gateways, join, close };
+  return { bus, gateways, join };
 }
 
 function keyOf(index) {

@@ -32,9 +32,7 @@ export function respDoor({ near }) {
         ...(near ? {} : { NEAR_ENTRIES: '0' }),
       });
       const nearHits = await nearHitsReader(endpoint, apiKey);
-      const open = respEndpoint(port, apiKey, [server.pid, ...redis.pids], () =>
-        Promise.all([server.stop(), redis.stop()]),
-      );
+      const open = respEndpoint(port, apiKey, [server.pid, ...redis.pids]);
       await open.fill();
       if (near) await untilNear(open, nearHits);
       return { ...open, nearHits: near ? nearHits : undefined };
@@ -54,9 +52,7 @@ export function twemproxy() {
         ...['-c', run.processes.file(`nutcracker-${port}.yml`, twemproxyConfig(port, redis.masterPort))],
         ...['-s', String(statsPort), '-a', '127.0.0.1'],
       ]);
-      const open = respEndpoint(port, undefined, [server.pid, ...redis.pids], () =>
-        Promise.all([server.stop(), redis.stop()]),
-      );
+      const open = respEndpoint(port, undefined, [server.pid, ...redis.pids]);
       await server.started(async () => {
         await open.fill();
         return true;
@@ -72,14 +68,14 @@ export function redisItself() {
     needs: ['redis-server', 'redis-benchmark'],
     async open(run) {
       const redis = await startRedis(run, 0);
-      const open = respEndpoint(redis.masterPort, undefined, redis.pids, () => redis.stop());
+      const open = respEndpoint(redis.masterPort, undefined, redis.pids);
       await open.fill();
       return open;
     },
   };
 }
 
-function respEndpoint(port, apiKey, pids, close) {
+function respEndpoint(port, apiKey, pids) {
   const askAll = async (commands) => {
     const auth = apiKey === undefined ? [] : [commandBytes('AUTH', apiKey)];
     return (await askResp(port, [...auth, ...commands])).slice(auth.length);
@@ -91,7 +87,6 @@ function respEndpoint(port, apiKey, pids, close) {
     port,
     apiKey,
     pids,
-    close,
     readAll: () => get(numbers),
     fill: () => askAll(numbers.map((index) => commandBytes('SET', respKeyOf(index), valueOf(index)))),
     /** Whether replies are right: those to GETs of what was filled in, and to a SET and a GET behind it. */

@@ -10,8 +10,8 @@ export function median(numbers) {
 }
 
 /**
- * Opens the contenders that can run here, warms each up, measures them in turn and closes them. `prepare` readies the
- * load for one of them.
+ * Opens the contenders that can run here, warms each up, measures them in turn and ends all processes of the run. `prepare`
+ * readies the load for one of them.
  * @returns {Promise<{ name: string, skipped?: string, samples: object[] }[]>} in the order given
  */
 export async function play(run, operation, contenders, { seconds, rounds }, prepare = prepareHttps) {
@@ -43,7 +43,7 @@ export async function play(run, operation, contenders, { seconds, rounds }, prep
     }
     for (const player of players) await player.open.check(operation);
   } finally {
-    await Promise.all(players.map((player) => player.open?.close()));
+    await run.processes.stopAll();
   }
   return all.map(({ contender, samples, skipped }) => ({ name: contender.name, samples, skipped }));
 }

@@ -148,7 +148,6 @@ export const ROWS = {
       } else {
         const shard = await startRedis(run, 3);
         goals.push(await startTime(run, 'ring engine, 1 + 3 Redis', rounds, shard.setting));
-        await shard.stop();
       }
       return { contenders: [], goals };
     },
