@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { notInstalled } from './lib/contenders.mjs';
 import { generatorName } from './lib/load.mjs';
 import { chooseCores, describeMachine } from './lib/machine.mjs';
 import { plot } from './lib/plot.mjs';
@@ -61,8 +62,11 @@ process.exitCode = missed.length > 0 ? 1 : 0;
 
 /** A row that fails does not take the others with it. */
 async function measure(name, run) {
+  const row = ROWS[name];
+  const skipped = notInstalled(row.needs ?? []);
+  if (skipped !== undefined) return { contenders: [], goals: [{ label: 'all of it', skipped }] };
   try {
-    return await ROWS[name].measure(run, pace);
+    return await row.measure(run, pace);
   } catch (error) {
     return { contenders: [], goals: [{ label: 'failed', failure: error.message, met: false }] };
   } finally {

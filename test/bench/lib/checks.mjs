@@ -19,6 +19,15 @@ export function postRequests(operation, headers) {
   });
 }
 
+/** A token for each of these API keys. */
+export async function login(endpoint, apiKeys) {
+  const replies = await ask(
+    endpoint,
+    apiKeys.map((apiKey) => requestBytes('POST', '/login', JSON_TYPE, JSON.stringify({ api_key: apiKey }))),
+  );
+  return replies.map(({ body }) => JSON.parse(body).access_token);
+}
+
 /** Writes all values. */
 export async function fill(endpoint, writes) {
   const replies = await ask(endpoint, writes);
@@ -26,10 +35,19 @@ export async function fill(endpoint, writes) {
   if (refused !== undefined) throw new Error(`a value was not stored: ${refused.head} ${refused.body}`);
 }
 
-/** Whether a reply to a READ has the value, from where it should come from. */
-export function isReadRight(cameFrom) {
+/** Whether a reply to a READ has the value, from where it should come from; that is anywhere unless told. */
+export function isReadRight(cameFrom = () => true) {
   return (reply, index) =>
     reply.json.status === 'SUCCESS' && reply.json.value === valueOf(index) && cameFrom(reply);
+}
+
+/** Gives a function that tells how many READs the near cache has answered. */
+export function nearHitsReader(endpoint, token) {
+  const request = requestBytes('GET', '/metrics', { Authorization: `Bearer ${token}` });
+  return async () => {
+    const [metrics] = await ask(endpoint, [request]);
+    return Number(/^ringcache_near_hits_total (\d+)/m.exec(metrics.body.toString())?.[1]);
+  };
 }
 
 /** `checkSample` for those that speak `POST /cache`. */
@@ -41,16 +59,8 @@ export async function checkPosts(endpoint, requests, operation, cameFrom) {
   }
   if (operation === 'WRITE') {
     // What was written is read back too; wherever it comes from.
-    await checkSample(
-      endpoint,
-      requests('READ'),
-      isReadRight(() => true),
-    );
-    return checkSample(
-      endpoint,
-      requests('WRITE'),
-      isReadRight(() => true),
-    );
+    await checkSample(endpoint, requests('READ'), isReadRight());
+    return checkSample(endpoint, requests('WRITE'), isReadRight());
   }
   return checkSample(endpoint, requests('READ'), isReadRight(cameFrom));
 }

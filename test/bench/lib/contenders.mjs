@@ -11,6 +11,8 @@ import {
   fill,
   isReadRight,
   JSON_TYPE,
+  login,
+  nearHitsReader,
   postRequests,
   untilRight,
 } from './checks.mjs';
@@ -22,9 +24,10 @@ import { KEYS, keyOf, valueOf } from './workload.mjs';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** The programs that are not on this machine, of those that a contender needs. */
-export function missingCommands(names) {
-  return names.filter((name) => findCommand(name) === undefined);
+/** What to say of programs that are not on this machine; undefined: all are there. */
+export function notInstalled(names) {
+  const missing = names.filter((name) => findCommand(name) === undefined);
+  return missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`;
 }
 
 /**
@@ -43,10 +46,8 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
         ...(encrypted ? { ENCRYPTION_KEYS: `bench:${randomBytes(32).toString('base64')}` } : {}),
         WORKERS: String(workers),
       });
-      const [login] = await ask(endpoint, [
-        requestBytes('POST', '/login', JSON_TYPE, JSON.stringify({ api_key: apiKey })),
-      ]);
-      const { access_token: token } = JSON.parse(login.body);
+      const [token] = await login(endpoint, [apiKey]);
+      const nearHits = nearHitsReader(endpoint, token);
       const headers = { ...JSON_TYPE, Authorization: `Bearer ${token}` };
       const requests = (operation) => postRequests(operation, headers);
 
@@ -55,11 +56,7 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
       // The first READ of a key fills the near cache, and shows that the replicas have the value. Connections go to one
       // worker after the other.
       for (let worker = 0; worker < workers; worker++) {
-        await untilRight(
-          endpoint,
-          requests('READ'),
-          isReadRight(() => true),
-        );
+        await untilRight(endpoint, requests('READ'), isReadRight());
       }
       const cameFrom = near
         ? ({ head }) => head.includes('detail=near')
@@ -68,7 +65,14 @@ export function ringcache({ name = 'ringcache', replicas, near = true, encrypted
         endpoint,
         pids: [server.pid, ...(workers > 1 ? childrenOf(server.pid) : []), ...(shard?.pids ?? [])],
         requests,
-        check: (operation) => checkPosts(endpoint, requests, operation, cameFrom),
+        async check(operation) {
+          const hitsBefore = await nearHits();
+          const replyBytes = await checkPosts(endpoint, requests, operation, cameFrom);
+          // All keys were asked for, and no reply to a batch says where its values came from.
+          if (near && operation === 'BATCH' && (await nearHits()) - hitsBefore !== KEYS)
+            throw new Error('values did not come from the near cache');
+          return replyBytes;
+        },
       };
     },
   };
@@ -134,7 +138,7 @@ export function bareNode() {
         endpoint,
         pids: [server.pid],
         requests,
-        check: (operation) => checkPosts(endpoint, requests, operation, () => true),
+        check: (operation) => checkPosts(endpoint, requests, operation),
       };
     },
   };

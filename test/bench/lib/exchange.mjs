@@ -37,19 +37,25 @@ export class ReplyReader {
   }
 }
 
+/** Rejects when the socket ends, or is silent for too long: to race against what is waited for. */
+export function failureOf(socket, port) {
+  const failed = new Promise((_resolve, reject) => {
+    socket.setTimeout(REPLY_TIMEOUT_MS, () => reject(new Error(`port ${port} does not answer`)));
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`port ${port} closed the connection`)));
+  });
+  // Without this the loser of a finished race would count as unhandled.
+  failed.catch(() => undefined);
+  return failed;
+}
+
 /** The replies to these requests, asked one after the other on one connection. */
 export async function ask({ port, ca }, requests) {
   const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca });
   const replies = [];
   try {
     const reader = new ReplyReader();
-    const failed = new Promise((_resolve, reject) => {
-      socket.setTimeout(REPLY_TIMEOUT_MS, () => reject(new Error(`port ${port} does not answer`)));
-      socket.on('error', reject);
-      socket.on('close', () => reject(new Error(`port ${port} closed the connection`)));
-    });
-    // Raced below; without this the loser of a finished race would count as unhandled.
-    failed.catch(() => undefined);
+    const failed = failureOf(socket, port);
     await Promise.race([once(socket, 'secureConnect'), failed]);
     for (const request of requests) {
       const reply = new Promise((resolve, reject) => {

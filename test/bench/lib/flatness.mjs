@@ -1,17 +1,17 @@
 // The service as it grows: how much a READ costs with so many keys, shards and clients. What a run asks is spread over all of
 // them, and is never more than `ASKED_MAX` different requests.
 import { createRequire } from 'node:module';
-import { checkSample, JSON_TYPE } from './checks.mjs';
+import { checkSample, JSON_TYPE, login } from './checks.mjs';
 import { startService } from './contenders.mjs';
 import { ask, requestBytes } from './exchange.mjs';
 import { startRedis } from './redis.mjs';
+import { valueOfKey } from './workload.mjs';
 
 const require = createRequire(import.meta.url);
 const { createApiKey, hashSecret } = require('../../../dist/auth/api-key.js');
 const { createClientsFile } = require('../../../dist/auth/clients-file.js');
 
 const ASKED_MAX = 100_000;
-const VALUE_BYTES = 100;
 /** Commands in a request while it is filled, and requests at a time. */
 const BATCH = 500;
 const BATCHES_AT_A_TIME = 20;
@@ -67,7 +67,7 @@ export function grownTo({ name, keys = 1000, asked = Math.min(keys, ASKED_MAX), 
             endpoint,
             requests,
             ({ json, head }, number) =>
-              json.value === valueOf(indexOf(number % asked)) && head.includes(source),
+              json.value === valueOfKey(keyOf(indexOf(number % asked))) && head.includes(source),
           ),
       };
     },
@@ -76,10 +76,6 @@ export function grownTo({ name, keys = 1000, asked = Math.min(keys, ASKED_MAX), 
 
 function keyOf(index) {
   return `key:${String(index).padStart(7, '0')}`;
-}
-
-function valueOf(index) {
-  return `the value of ${keyOf(index)} `.padEnd(VALUE_BYTES, '.');
 }
 
 function nodesSetting(redis) {
@@ -102,14 +98,6 @@ function clientsFile(count) {
   return { text: JSON.stringify({ ...file, clients }), apiKeys: apiKeys.map(({ text }) => text) };
 }
 
-async function login(endpoint, apiKeys) {
-  const replies = await ask(
-    endpoint,
-    apiKeys.map((apiKey) => requestBytes('POST', '/login', JSON_TYPE, JSON.stringify({ api_key: apiKey }))),
-  );
-  return replies.map(({ body }) => JSON.parse(body).access_token);
-}
-
 /** Writes all values and reads them again, which fills the near cache where there is one. */
 async function fill(endpoint, headers, keys, progress, name) {
   const batch = (from, commandOf) =>
@@ -126,7 +114,7 @@ async function fill(endpoint, headers, keys, progress, name) {
     await ask(
       endpoint,
       batches.map((from) =>
-        batch(from, (index) => ({ command: 'WRITE', key: keyOf(index), value: valueOf(index) })),
+        batch(from, (index) => ({ command: 'WRITE', key: keyOf(index), value: valueOfKey(keyOf(index)) })),
       ),
     );
     const replies = await ask(
@@ -134,7 +122,7 @@ async function fill(endpoint, headers, keys, progress, name) {
       batches.map((from) => batch(from, (index) => ({ command: 'READ', key: keyOf(index) }))),
     );
     const values = replies.flatMap(({ body }) => JSON.parse(body).map(({ value }) => value));
-    const wrongAt = values.findIndex((value, at) => value !== valueOf(begin + at));
+    const wrongAt = values.findIndex((value, at) => value !== valueOfKey(keyOf(begin + at)));
     if (wrongAt >= 0) throw new Error(`${keyOf(begin + wrongAt)} cannot be read back`);
   }
 }

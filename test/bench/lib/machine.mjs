@@ -43,21 +43,14 @@ export function childrenOf(pid) {
   }
 }
 
-/** So many cores for servers, and one more for the load; undefined where there are not as many. */
-export function chooseManyCores(servers) {
-  const cores = findCommand('taskset') === undefined ? [] : allowedCores();
-  if (cores.length <= servers) return undefined;
-  return { server: cores.slice(0, servers).join(), load: cores[servers] };
-}
-
 /**
- * Two cores of those we may use, the first for all servers of a contender together, the second for the load; both
- * undefined where there is no taskset or only one core.
+ * So many of the cores that we may use for all servers of a contender together, and one more for the load; both undefined
+ * where there is no taskset, or there are not as many.
  */
-export function chooseCores() {
-  if (findCommand('taskset') === undefined) return { server: undefined, load: undefined };
-  const [server, load] = allowedCores();
-  return load === undefined ? { server: undefined, load: undefined } : { server, load };
+export function chooseCores(servers = 1) {
+  const cores = findCommand('taskset') === undefined ? [] : allowedCores();
+  if (cores.length <= servers) return { server: undefined, load: undefined };
+  return { server: cores.slice(0, servers).join(), load: cores[servers] };
 }
 
 /** As `0-2,5` in /proc; empty where that is not known. */

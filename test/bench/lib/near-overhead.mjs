@@ -1,6 +1,7 @@
 // Fills a near cache of its own with entries of one kind, as they come from an engine, and prints what each takes beside its
 // key and value, in bytes, as JSON: `node --expose-gc near-overhead.mjs text|json|bytes ENTRIES`.
 import { createRequire } from 'node:module';
+import { VALUE_BYTES } from './workload.mjs';
 
 const require = createRequire(import.meta.url);
 const dist = (file) => require(`../../../dist/${file}`);
@@ -10,7 +11,6 @@ const { LEASE_WITHOUT_END } = dist('core/ports.js');
 const { decodeValue, encodeValue, valueBytes } = dist('core/value.js');
 const { systemClock: clock } = dist('lib/clock.js');
 
-const VALUE_BYTES = 100;
 const KEY_BYTES = 20;
 /** Each entry makes way for another one so often: V8's Map has grown by then, for keys that have gone. */
 const TURNS = 2;
@@ -44,7 +44,6 @@ console.log(
     heap: perEntry(full.heap - before.heap),
     resident: perEntry(full.resident - before.resident),
     turnedOver: perEntry(turnedOver.heap - before.heap),
-    accounted: near.status().bytes / entries - KEY_BYTES - VALUE_BYTES,
   }),
 );
 

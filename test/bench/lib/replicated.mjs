@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
-import { checkPosts, fill, isReadRight, JSON_TYPE, postRequests, untilRight } from './checks.mjs';
+import { checkPosts, fill, isReadRight, JSON_TYPE, login, postRequests, untilRight } from './checks.mjs';
 import { startService } from './contenders.mjs';
-import { ask, requestBytes } from './exchange.mjs';
 import { startRedis } from './redis.mjs';
+import { valueOfKey } from './workload.mjs';
 
 /** Commands in one request. */
 const FILL_BATCH = 250;
@@ -29,13 +29,9 @@ export function replicated({ name = 'replicated', near = true }) {
       const group = await openGroup(run, 2, near ? {} : { NEAR_ENTRIES: '0' });
       const [gateway] = group.gateways;
       const { endpoint, headers } = gateway;
-      const requests = (operation) => postRequests(operation, { ...JSON_TYPE, ...headers });
+      const requests = (operation) => postRequests(operation, headers);
       await fill(endpoint, requests('WRITE'));
-      await untilRight(
-        endpoint,
-        requests('READ'),
-        isReadRight(() => true),
-      );
+      await untilRight(endpoint, requests('READ'), isReadRight());
       const cameFrom = near
         ? ({ head }) => head.includes('detail=near')
         : ({ head }) => head.includes('detail=master');
@@ -117,11 +113,8 @@ async function openGroup(run, count, settings, options) {
   const gateways = [];
   const join = async (more) => {
     const { server, endpoint, apiKey } = await startService(run, shared, { ...options, ...more });
-    const [login] = await ask(endpoint, [
-      requestBytes('POST', '/login', JSON_TYPE, JSON.stringify({ api_key: apiKey })),
-    ]);
-    const headers = { Authorization: `Bearer ${JSON.parse(login.body).access_token}` };
-    const gateway = { server, endpoint, headers };
+    const [token] = await login(endpoint, [apiKey]);
+    const gateway = { server, endpoint, headers: { ...JSON_TYPE, Authorization: `Bearer ${token}` } };
     gateways.push(gateway);
     return gateway;
   };
@@ -139,7 +132,7 @@ async function fillMany(run, gateway, entries) {
     if (first % 100_000 === 0) run.progress(`${first} of ${entries} entries`);
     const batch = Array.from({ length: Math.min(FILL_BATCH, entries - first) }, (_, at) => ({
       ...{ command: 'WRITE', key: keyOf(first + at) },
-      value: `the value of ${keyOf(first + at)} `.padEnd(100, '.'),
+      value: valueOfKey(keyOf(first + at)),
     }));
     await untilStored(caller, batch);
   }
@@ -216,7 +209,7 @@ async function openCaller({ endpoint, headers }) {
       const outgoing = request({
         ...{ agent, host: '127.0.0.1', servername: 'localhost', port: endpoint.port },
         ...{ method: 'POST', path: '/cache' },
-        headers: { ...JSON_TYPE, ...headers, 'Content-Length': String(Buffer.byteLength(body)) },
+        headers: { ...headers, 'Content-Length': String(Buffer.byteLength(body)) },
         signal: AbortSignal.timeout(10_000),
       });
       outgoing.end(body);

@@ -1,6 +1,5 @@
 // Who runs against whom in the Redis protocol, in the clear: the service, twemproxy, and Redis with nothing before it.
-import { ask, requestBytes } from './exchange.mjs';
-import { JSON_TYPE } from './checks.mjs';
+import { login, nearHitsReader } from './checks.mjs';
 import { startService } from './contenders.mjs';
 import { findCommand } from './machine.mjs';
 import { freePort } from './processes.mjs';
@@ -31,7 +30,8 @@ export function respDoor({ near }) {
         RESP_PORT: String(port),
         ...(near ? {} : { NEAR_ENTRIES: '0' }),
       });
-      const nearHits = await nearHitsReader(endpoint, apiKey);
+      const [token] = await login(endpoint, [apiKey]);
+      const nearHits = nearHitsReader(endpoint, token);
       const open = respEndpoint(port, apiKey, [server.pid, ...redis.pids]);
       await open.fill();
       if (near) await untilNear(open, nearHits);
@@ -98,18 +98,6 @@ function respEndpoint(port, apiKey, pids) {
         if (value !== valueOf(sample[at])) throw new Error(`a wrong answer: ${value}`);
       });
     },
-  };
-}
-
-/** How many READs the near cache has answered. */
-async function nearHitsReader(endpoint, apiKey) {
-  const [login] = await ask(endpoint, [
-    requestBytes('POST', '/login', JSON_TYPE, JSON.stringify({ api_key: apiKey })),
-  ]);
-  const headers = { Authorization: `Bearer ${JSON.parse(login.body).access_token}` };
-  return async () => {
-    const [metrics] = await ask(endpoint, [requestBytes('GET', '/metrics', headers)]);
-    return Number(/^ringcache_near_hits_total (\d+)/m.exec(metrics.body.toString())?.[1]);
   };
 }
 

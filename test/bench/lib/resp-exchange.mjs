@@ -1,8 +1,7 @@
 // The Redis protocol by hand, for a few commands one after the other: what is filled in, and what replies are held to.
 import { once } from 'node:events';
 import { connect } from 'node:net';
-
-const REPLY_TIMEOUT_MS = 5_000;
+import { failureOf } from './exchange.mjs';
 
 /** A command as it goes over the wire. */
 export function commandBytes(...words) {
@@ -18,13 +17,7 @@ export function commandBytes(...words) {
 export async function askResp(port, commands) {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   try {
-    const failed = new Promise((_resolve, reject) => {
-      socket.setTimeout(REPLY_TIMEOUT_MS, () => reject(new Error(`port ${port} does not answer`)));
-      socket.on('error', reject);
-      socket.on('close', () => reject(new Error(`port ${port} closed the connection`)));
-    });
-    // Raced below; without this the loser of a finished race would count as unhandled.
-    failed.catch(() => undefined);
+    const failed = failureOf(socket, port);
     await Promise.race([once(socket, 'connect'), failed]);
     const all = new Promise((resolve, reject) => {
       let bytes = Buffer.alloc(0);

@@ -1,5 +1,5 @@
 // A match: contenders asked in turn, round after round, so that whatever else the machine does falls on all of them.
-import { missingCommands } from './contenders.mjs';
+import { notInstalled } from './contenders.mjs';
 import { prepareHttps } from './load.mjs';
 
 /** Of an odd count the middle one, of an even count the mean of the two in the middle. */
@@ -15,14 +15,11 @@ export function median(numbers) {
  * @returns {Promise<{ name: string, skipped?: string, samples: object[] }[]>} in the order given
  */
 export async function play(run, operation, contenders, { seconds, rounds }, prepare = prepareHttps) {
-  const all = contenders.map((contender) => {
-    const missing = missingCommands(contender.needs);
-    return {
-      contender,
-      samples: [],
-      skipped: missing.length > 0 ? `not installed: ${missing.join(', ')}` : undefined,
-    };
-  });
+  const all = contenders.map((contender) => ({
+    contender,
+    samples: [],
+    skipped: notInstalled(contender.needs),
+  }));
   const players = all.filter(({ skipped }) => skipped === undefined);
   try {
     for (const player of players) {
@@ -48,18 +45,20 @@ export async function play(run, operation, contenders, { seconds, rounds }, prep
   return all.map(({ contender, samples, skipped }) => ({ name: contender.name, samples, skipped }));
 }
 
-/** Two contenders as a goal names them, and what was not there to compare them; undefined: nothing. */
-export function pairOf(subject, base) {
-  return { label: `${subject.name} / ${base.name}`, skipped: subject.skipped ?? base.skipped };
-}
-
 /**
- * How many times as fast as `base` the contender was: the median over the rounds of the ratio within one round.
- * `byProcessor` compares the servers' processor time per request, `byRate` requests per second.
+ * Two contenders as a goal names them, and how many times as fast as `base` the first one was: the median over the rounds of
+ * the ratio within one round. `byProcessor` compares the servers' processor time per request, NaN where that is not known,
+ * `byRate` requests per second. `value` is the first where it is known: that is what one core can answer, while requests per
+ * second also depend on the load generator, which saturates before the fastest servers do.
+ * @returns {{ label: string, skipped: string } | { label: string, byProcessor: number, byRate: number, value: number }}
+ *   `skipped`: what was not there to compare them
  */
-export function compare({ samples }, { samples: base }) {
-  return {
-    byProcessor: median(samples.map((sample, at) => base[at].microsPerRequest / sample.microsPerRequest)),
-    byRate: median(samples.map((sample, at) => sample.requestsPerSecond / base[at].requestsPerSecond)),
-  };
+export function compare(subject, base) {
+  const label = `${subject.name} / ${base.name}`;
+  const skipped = subject.skipped ?? base.skipped;
+  if (skipped !== undefined) return { label, skipped };
+  const ratio = (of) => median(subject.samples.map((sample, at) => of(sample, base.samples[at])));
+  const byProcessor = ratio((one, other) => other.microsPerRequest / one.microsPerRequest);
+  const byRate = ratio((one, other) => one.requestsPerSecond / other.requestsPerSecond);
+  return { label, byProcessor, byRate, value: Number.isNaN(byProcessor) ? byRate : byProcessor };
 }

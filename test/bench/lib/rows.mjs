@@ -3,13 +3,13 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { bareNode, missingCommands, ringcache, startService, webdisStack } from './contenders.mjs';
+import { bareNode, notInstalled, ringcache, startService, webdisStack } from './contenders.mjs';
 import { grownTo } from './flatness.mjs';
 import { startRedis } from './redis.mjs';
 import { measureJoin, measureVisibility, p99, replicated } from './replicated.mjs';
 import { redisItself, respDoor, twemproxy } from './resp-contenders.mjs';
 import { redisBenchmark } from './resp-load.mjs';
-import { compare, median, pairOf, play } from './rounds.mjs';
+import { compare, median, play } from './rounds.mjs';
 import { playWorkers, workerGoals } from './workers.mjs';
 import { BATCH } from './workload.mjs';
 
@@ -35,7 +35,8 @@ const execFileAsync = promisify(execFile);
 
 /**
  * Each row's `measure(run, pace)` gives what `report.mjs` shows: `contenders`, and `goals`, each a figure with what
- * it must be; `goal` undefined: for information.
+ * it must be; `goal` undefined: for information. `needs`: programs without which there is nothing to measure; where only a
+ * part needs one, that part says so itself.
  */
 export const ROWS = {
   P1: {
@@ -119,19 +120,24 @@ export const ROWS = {
     title: 'POST /cache READ as keys, shards and clients become more',
     async measure(run, pace) {
       const manyKeys = pace.isQuick ? ENTRIES_QUICK : ENTRIES;
-      const count = (number, what) => `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
+      const many = `${manyKeys.toLocaleString('en')} keys`;
       const parts = [];
       for (const sizes of [
-        [{ keys: 1000 }, { keys: manyKeys }, { keys: manyKeys, asked: 1000 }],
-        [{ shards: 1 }, { shards: 64 }],
-        [{ clients: 1 }, { clients: 1000 }],
+        [
+          { name: '1,000 keys', keys: 1000 },
+          { name: many, keys: manyKeys },
+          { name: `${many}, 1,000 of them asked`, keys: manyKeys, asked: 1000 },
+        ],
+        [
+          { name: '1 shard', shards: 1 },
+          { name: '64 shards', shards: 64 },
+        ],
+        [
+          { name: '1 client', clients: 1 },
+          { name: '1,000 clients', clients: 1000 },
+        ],
       ]) {
-        const players = sizes.map((size) => {
-          const [[what, number]] = Object.entries(size);
-          const asked = size.asked === undefined ? '' : `, ${size.asked} of them asked`;
-          return grownTo({ name: `${count(number, what.slice(0, -1))}${asked}`, ...size });
-        });
-        const contenders = await play(run, 'READ', players, pace);
+        const contenders = await play(run, 'READ', sizes.map(grownTo), pace);
         const goals = [growth(contenders, 1, 0, GROWTH_RATIO)];
         if (contenders.length > 2) goals.push(growth(contenders, 2, 0, undefined));
         parts.push({ contenders, goals });
@@ -143,12 +149,10 @@ export const ROWS = {
     title: 'start of the built service until readyz answers 200',
     async measure(run, { rounds }) {
       const goals = [await startTime(run, 'memory engine', rounds, undefined)];
-      if (missingCommands(['redis-server']).length > 0) {
-        goals.push({ label: 'ring engine', skipped: 'not installed: redis-server' });
-      } else {
-        const shard = await startRedis(run, 3);
-        goals.push(await startTime(run, 'ring engine, 1 + 3 Redis', rounds, shard.setting));
-      }
+      const label = 'ring engine, 1 + 3 Redis';
+      const skipped = notInstalled(['redis-server']);
+      if (skipped !== undefined) goals.push({ label, skipped });
+      else goals.push(await startTime(run, label, rounds, (await startRedis(run, 3)).setting));
       return { contenders: [], goals };
     },
   },
@@ -196,9 +200,8 @@ export const ROWS = {
   },
   R2: {
     title: 'a fourth gateway joins three of the replicated engine',
+    needs: ['redis-server'],
     async measure(run, { isQuick }) {
-      if (missingCommands(['redis-server']).length > 0)
-        return { contenders: [], goals: [{ label: 'join', skipped: 'not installed: redis-server' }] };
       const entries = isQuick ? ENTRIES_QUICK : ENTRIES;
       const { seconds, p99BeforeMs, p99MeanwhileMs } = await measureJoin(run, entries);
       const label = `${entries.toLocaleString('en')} entries`;
@@ -219,9 +222,8 @@ export const ROWS = {
   R3: {
     title:
       'from the ack of a WRITE to the answer that shows it on two other gateways of the replicated engine',
+    needs: ['redis-server'],
     async measure(run, { isQuick }) {
-      if (missingCommands(['redis-server']).length > 0)
-        return { contenders: [], goals: [{ label: 'visible', skipped: 'not installed: redis-server' }] };
       const sinceAckMs = await measureVisibility(run, isQuick ? WRITES_QUICK : WRITES);
       const goals = [
         atMost('visible, p99', p99(sinceAckMs), 'ms', VISIBLE_MS),
@@ -287,26 +289,16 @@ async function playResp(run, operation, pipeline, near, goal, pace) {
   return labelled(`${operation}, pipeline ${pipeline}`, { contenders, goals });
 }
 
-/**
- * Judged by processor time where it is known: that is what one core can answer, while requests per second also
- * depend on the load generator, which saturates before the fastest servers do.
- */
 function ratio(contenders, subjectAt, baseAt, goal) {
-  const [subject, base] = [contenders[subjectAt], contenders[baseAt]];
-  const { label, skipped } = pairOf(subject, base);
+  const { label, skipped, byRate, value } = compare(contenders[subjectAt], contenders[baseAt]);
   if (skipped !== undefined) return { label, skipped };
-  const { byProcessor, byRate } = compare(subject, base);
-  const value = Number.isNaN(byProcessor) ? byRate : byProcessor;
   return { label, unit: '×', value, goal, byRate, met: goal === undefined ? undefined : value >= goal };
 }
 
-/** How many times as much processor time a request costs; by requests per second where that is not known. */
+/** How many times as much a request costs. */
 function growth(contenders, largeAt, smallAt, goal) {
-  const [large, small] = [contenders[largeAt], contenders[smallAt]];
-  const { label, skipped } = pairOf(large, small);
-  if (skipped !== undefined) return { label, skipped };
-  const { byProcessor, byRate } = compare(small, large);
-  return atMost(label, Number.isNaN(byProcessor) ? byRate : byProcessor, '×', goal);
+  const { label, skipped, value } = compare(contenders[largeAt], contenders[smallAt]);
+  return skipped === undefined ? atMost(label, 1 / value, '×', goal) : { label, skipped };
 }
 
 function readsPerSecond({ name, samples }) {

@@ -2,6 +2,7 @@
 // A pause is the time between two turns of an event loop that has nothing else to do.
 import { createRequire } from 'node:module';
 import { setTimeout as pause } from 'node:timers/promises';
+import { VALUE_BYTES } from './workload.mjs';
 
 const require = createRequire(import.meta.url);
 const dist = (file) => require(`../../../dist/${file}`);
@@ -9,7 +10,6 @@ const { openMemory } = dist('engines/memory.js');
 const { systemClock: clock } = dist('lib/clock.js');
 const { createSnapshots } = dist('snapshot/snapshots.js');
 
-const VALUE_BYTES = 100;
 const IDLE_MS = 2000;
 const ignore = () => undefined;
 

@@ -1,19 +1,19 @@
 // Several workers against one. What matters is what as many cores could answer; whether they do shows only where there
 // are so many, and one more for the load.
 import { ringcache } from './contenders.mjs';
-import { chooseManyCores } from './machine.mjs';
-import { compare, pairOf, play } from './rounds.mjs';
+import { chooseCores } from './machine.mjs';
+import { compare, play } from './rounds.mjs';
 
 const GOAL_PER_WORKER = 0.9;
 
 /** One worker, then `count`, each with a Redis, which near hits do not ask. */
 export function playWorkers(run, count, pace) {
-  const cores = chooseManyCores(count);
+  const cores = chooseCores(count);
   const players = [
     ringcache({ name: '1 worker', replicas: 0 }),
     ringcache({ name: `${count} workers`, replicas: 0, workers: count }),
   ];
-  return play(cores === undefined ? run : { ...run, cores }, 'READ', players, pace);
+  return play(cores.server === undefined ? run : { ...run, cores }, 'READ', players, pace);
 }
 
 /**
@@ -21,14 +21,13 @@ export function playWorkers(run, count, pace) {
  * the workers included.
  */
 export function workerGoals([one, many], count) {
-  const { label, skipped } = pairOf(many, one);
+  const { label, skipped, byProcessor, byRate } = compare(many, one);
   if (skipped !== undefined) return [{ label, skipped }];
-  const { byProcessor, byRate } = compare(many, one);
   if (Number.isNaN(byProcessor)) return [{ label, skipped: 'processor time is not known here' }];
   const goal = GOAL_PER_WORKER * count;
   const value = count * byProcessor;
   const rate =
-    chooseManyCores(count) === undefined
+    chooseCores(count).server === undefined
       ? { label: `${label}, by requests/s`, skipped: `needs ${count + 1} cores` }
       : { label: `${label}, by requests/s`, unit: '×', value: byRate };
   return [{ label: `${label}, by processor time`, unit: '×', value, goal, met: value >= goal }, rate];

@@ -2,7 +2,7 @@
 // its own, so that an answer to another question is seen.
 
 export const KEYS = 1000;
-const VALUE_BYTES = 100;
+export const VALUE_BYTES = 100;
 export const BATCH = 100;
 
 /** All of one length, so that all replies of a kind are: `load.mjs` holds the bytes received to that. */
@@ -11,7 +11,11 @@ export function keyOf(index) {
 }
 
 export function valueOf(index) {
-  return `the value of ${keyOf(index)} `.padEnd(VALUE_BYTES, '.');
+  return valueOfKey(keyOf(index));
+}
+
+export function valueOfKey(key) {
+  return `the value of ${key} `.padEnd(VALUE_BYTES, '.');
 }
 
 /** The command of `POST /cache`. */
