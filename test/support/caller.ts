@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { eventually } from './eventually';
-import { exchange, type Gateway, type HttpReply } from './gateway';
+import { createSend, type Gateway, type HttpHeaders, type HttpReply } from './gateway';
 import { stopAfterTests } from './leftovers';
 
 export interface Caller {
   /** The number of the worker that the connection ends at, by its log. */
   readonly worker: number;
-  command(command: object, headers?: Readonly<Record<string, string>>): Promise<HttpReply>;
+  command(command: object, headers?: HttpHeaders): Promise<HttpReply>;
   get(path: string): Promise<HttpReply>;
   post(path: string, body: object): Promise<HttpReply>;
   close(): void;
@@ -17,28 +17,15 @@ export interface Caller {
 /** Opens a connection, with a token of the gateway's own client unless another one is given. */
 export async function openCaller(gateway: Gateway, token?: string): Promise<Caller> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: readFileSync(gateway.certFile) });
-  const close = stopAfterTests(async () => {
+  const close = stopAfterTests(() => {
     agent.destroy();
     return Promise.resolve();
   });
   const authorization = token === undefined ? await gateway.bearer() : { authorization: `Bearer ${token}` };
-  const ask = (method: string, path: string, body: string, headers = {}): Promise<HttpReply> =>
-    exchange(
-      {
-        ...{ agent, host: '127.0.0.1', port: gateway.port, method, path },
-        headers: {
-          ...authorization,
-          ...(body === ''
-            ? {}
-            : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
-          ...headers,
-        },
-      },
-      body,
-    );
-  const post = (path: string, body: object, headers?: object) =>
-    ask('POST', path, JSON.stringify(body), headers);
-  const get = (path: string) => ask('GET', path, '');
+  const send = createSend(agent, gateway.port);
+  const post = (path: string, body: object, headers: HttpHeaders = {}) =>
+    send('POST', path, body, { ...authorization, ...headers });
+  const get = (path: string) => send('GET', path, undefined, authorization);
   const { request_id: id } = (await get('/nowhere')).json() as { request_id: string };
   return {
     worker: await workerOf(gateway, id),

@@ -7,9 +7,8 @@ import { type GrpcDoor, type GrpcDoorOptions, openGrpcDoor } from '../../src/doo
 import { type Certificate, makeCertificate } from './certificate';
 import { makeFolder, removeFolder } from './child';
 import type { Answer, CallOptions, DoorForm, DoorValue } from './door-client';
-import { type HttpDoor, openHttpDoor } from './http-door';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
 import { bearer, type GrpcAddress, type GrpcAnswer, GrpcClient } from './grpc-client';
-import type { HttpDoorOptions } from './http-door';
 import { stopAfterTests } from './leftovers';
 
 const MAX_CONNECTIONS = 1000;

@@ -3,8 +3,7 @@
  * that the door closed is opened anew. An answer that is none of the door's is thrown.
  */
 import type { Answer, DoorClient, DoorForm, DoorValue } from './door-client';
-import { openHttpDoor, type HttpDoor } from './http-door';
-import type { HttpDoorOptions } from './http-door';
+import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
 import { openRespListener } from '../../src/doors/resp/listener';
 import { createSession } from '../../src/doors/resp/session';
 import { bulkOf, errorOf, type Word, WireConnection } from './resp-wire';

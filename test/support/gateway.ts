@@ -82,7 +82,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     JWT_SECRET: 'a secret of the tests, long enough to be one',
     API_KEY: 'an-api-key-of-the-tests-0123456789',
     CLIENTS_FILE: path.join(folder, 'clients.json'),
-    // So that one environment takes the fast path from all tests; see `http-door.ts`.
+    // For runs by hand, as of all doors of tests; see `short-way.ts`.
     FAST_PATH: process.env['FAST_PATH'] ?? '',
     ...options.env,
   };
@@ -136,16 +136,7 @@ async function connectGateway(
       return lines();
     },
     errorLines,
-    send: (method, target, body, headers = {}) => {
-      const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
-      const bytes = raw ? body : JSON.stringify(body);
-      const type = raw ? {} : { 'content-type': 'application/json' };
-      const length = bytes === undefined ? {} : { 'content-length': String(Buffer.byteLength(bytes)) };
-      return exchange(
-        { agent, host: '127.0.0.1', port, method, path: target, headers: { ...type, ...length, ...headers } },
-        bytes,
-      );
-    },
+    send: createSend(agent, port),
     get: (target, headers) => gateway.send('GET', target, undefined, headers),
     post: (target, body, headers) => gateway.send('POST', target, body, headers),
     login: async () => {
@@ -166,6 +157,20 @@ async function connectGateway(
     kill: (signal) => child.signal(signal),
   };
   return gateway;
+}
+
+/** `Gateway.send` over the connections of `agent`. */
+export function createSend(agent: Agent, port: number): Gateway['send'] {
+  return (method, target, body, headers = {}) => {
+    const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body);
+    const bytes = raw ? body : JSON.stringify(body);
+    const type = raw ? {} : { 'content-type': 'application/json' };
+    const length = bytes === undefined ? {} : { 'content-length': String(Buffer.byteLength(bytes)) };
+    return exchange(
+      { agent, host: '127.0.0.1', port, method, path: target, headers: { ...type, ...length, ...headers } },
+      bytes,
+    );
+  };
 }
 
 /** One request and its whole answer. */

@@ -3,6 +3,7 @@
  * written in many.
  */
 import { Socket } from 'node:net';
+import { chunkText } from './chunk-text';
 
 export interface Written {
   readonly text: string;
@@ -19,10 +20,7 @@ export function noteWrites(): { take(): readonly Written[]; restore(): void } {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with the socket that it is of
   const { _write: write, _writev: writev } = prototype;
   const note = (socket: Socket, chunks: readonly Chunk[]): void => {
-    const text = chunks
-      .map((chunk) => (typeof chunk === 'string' ? chunk : chunk.toString('latin1')))
-      .join('');
-    written.push({ text, localPort: socket.localPort, remotePort: socket.remotePort });
+    written.push({ text: chunkText(chunks), localPort: socket.localPort, remotePort: socket.remotePort });
   };
   prototype._write = function (this: Socket, chunk: Chunk, encoding, callback) {
     note(this, [chunk]);
