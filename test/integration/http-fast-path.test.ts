@@ -3,7 +3,7 @@
  * fate of the connection are the same on both, in whatever packets it comes.
  */
 import { Random } from '../torture/random';
-import { createHold, expectSame, openTwoWays, type TwoWays, turn } from '../support/two-ways';
+import { createHold, cutAtRandom, expectSame, openTwoWays, type TwoWays, turn } from '../support/two-ways';
 
 const VALUE_BYTES_MAX = 4096;
 const TOKEN = 'token-0';
@@ -370,14 +370,8 @@ describe('one connection', () => {
   it('may be cut anywhere', async () => {
     const random = new Random('cuts of the fast path');
     for (let round = 0; round < 60; round++) {
-      const cuts = Array.from({ length: 1 + Math.floor(random.between(0, 6)) }, () =>
-        Math.floor(random.between(1, together.length)),
-      ).sort((a, b) => a - b);
-      const packets = [0, ...cuts].map((from, at) => together.subarray(from, cuts[at] ?? together.length));
-      await takenOf(
-        packets.filter(({ length }) => length > 0),
-        random.chance(0.5),
-      );
+      const packets = cutAtRandom(together, random, 1 + Math.floor(random.between(0, 6)));
+      await takenOf(packets, random.chance(0.5));
     }
   }, 30_000);
 

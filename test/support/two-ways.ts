@@ -10,6 +10,7 @@ import { aroundCache } from './around-cache';
 import { eventually } from './eventually';
 import { type HttpDoor, type HttpDoorOptions, openHttpDoor } from './http-door';
 import { openRaw, type RawClient } from './raw-http';
+import type { Random } from '../torture/random';
 
 export interface Way {
   readonly door: HttpDoor;
@@ -154,6 +155,14 @@ export async function expectSame(
     one.destroy();
     other.destroy();
   }
+}
+
+/** These bytes in packets, cut in up to so many places. */
+export function cutAtRandom(bytes: Buffer, random: Random, count: number): readonly Buffer[] {
+  const cuts = Array.from({ length: count }, () => Math.floor(random.between(0, bytes.length)));
+  cuts.sort((a, b) => a - b);
+  const packets = [0, ...cuts].map((from, at) => bytes.subarray(from, cuts[at] ?? bytes.length));
+  return packets.filter(({ length }) => length > 0);
 }
 
 /** Until nothing more has come for a moment. */
