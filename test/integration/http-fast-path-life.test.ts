@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { readFile } from 'node:fs/promises';
-import type { FastHandler } from '../../src/doors/http/fast/fast-path';
+import { makeCertificate } from '../support/certificate';
+import { makeFolder } from '../support/child';
 import { eventually } from '../support/eventually';
 import { type HttpDoor, openHttpDoor } from '../support/http-door';
 import { openTestListener, type TestListener } from '../support/listener';
@@ -16,7 +17,6 @@ const hold = createHold();
 
 let door: HttpDoor;
 let listener: TestListener;
-let taken = 0;
 /** The server's ends of the connections, by their first requests. */
 const sockets: Socket[] = [];
 const clients: RawClient[] = [];
@@ -26,11 +26,6 @@ const post = (body: string, more = ''): string =>
   `POST /cache HTTP/1.1\r\n${head()}${more}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const read = (key: string): string => post(`{"command":"READ","key":"${key}"}`);
 
-const countingFast: FastHandler = (request, response) => {
-  taken++;
-  door.fast?.(request, response);
-};
-
 async function open(options: Partial<ListenerOptions> = {}): Promise<void> {
   listener = await openTestListener(
     {
@@ -38,7 +33,7 @@ async function open(options: Partial<ListenerOptions> = {}): Promise<void> {
         sockets.push(request.socket);
         door.app(request, response);
       }) as HttpDoor['app'],
-      fast: countingFast,
+      fast: door.fast,
     },
     options,
   );
@@ -59,10 +54,10 @@ async function openClient(): Promise<RawClient & { readonly far: Socket }> {
 /** Asks by the fast path for what is held. */
 async function openHeld(): Promise<RawClient & { readonly far: Socket }> {
   const client = await openClient();
-  const before = [taken, hold.held.length];
+  const before = [door.taken(), hold.held.length];
   client.send(read('held'));
   await eventually(() => hold.held.length === (before[1] ?? 0) + 1);
-  expect(taken).toBe((before[0] ?? 0) + 1);
+  expect(door.taken()).toBe((before[0] ?? 0) + 1);
   return client;
 }
 
@@ -77,19 +72,18 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
   hold.release();
-  await listener.close();
-  await door.close();
-}, 30_000);
+  await Promise.all([listener.close(), door.close()]);
+});
 
 it('a command that is held has a place among those at work, and gives it back', async () => {
   await open();
   for (let round = 0; round < 3; round++) {
     const busy = [await openHeld(), await openHeld()];
     const refused = await openClient();
-    const before = taken;
+    const before = door.taken();
     refused.send(read('k'));
     expect((await refused.answer()).status).toBe(503);
-    expect(taken).toBe(before + 1);
+    expect(door.taken()).toBe(before + 1);
     if (round === 1) for (const client of busy) client.destroy();
     await turn();
     hold.release();
@@ -122,7 +116,7 @@ it('lives on beyond the time in which a head and a first request must come', asy
   await open();
   const client = await openClient();
   const startedMs = performance.now();
-  const before = taken;
+  const before = door.taken();
   let asked = 0;
   while (performance.now() - startedMs < 6600) {
     client.send(read('k'));
@@ -130,7 +124,7 @@ it('lives on beyond the time in which a head and a first request must come', asy
     asked++;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  expect(taken - before).toBe(asked);
+  expect(door.taken() - before).toBe(asked);
 }, 20_000);
 
 it('an idle connection ends when Node`s timer says so; one whose command is at work does not', async () => {
@@ -176,12 +170,12 @@ it('a stop lets a command at work have its answer, which is the last, though mor
 it('while it stops, the first command on a connection is its last', async () => {
   await open();
   const client = await openClient();
-  const before = taken;
+  const before = door.taken();
   const isClosed = listener.close();
   client.send(read('k'));
   const answer = await client.answer();
   expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close']);
-  expect(taken).toBe(before);
+  expect(door.taken()).toBe(before);
   await client.ended();
   await isClosed;
 });
@@ -189,48 +183,40 @@ it('while it stops, the first command on a connection is its last', async () => 
 it('a connection beyond the limit never takes it', async () => {
   await open({ maxConnections: 1 });
   await openClient();
-  const before = taken;
+  const before = door.taken();
   const surplus = await openRaw(listener.port);
   clients.push(surplus);
   surplus.send(read('k'));
   const answer = await surplus.answer();
   expect([answer.status, answer.headers.get('connection')]).toEqual([503, 'close']);
   await surplus.ended();
-  expect(taken).toBe(before);
+  expect(door.taken()).toBe(before);
 });
 
 it('who shuts its side behind a command is served as on the general way: not at all', async () => {
   await open();
   const client = await openClient();
-  const before = taken;
+  const before = door.taken();
   client.socket.end(read('k'));
   await client.ended();
-  expect(taken).toBe(before + 1);
+  expect(door.taken()).toBe(before + 1);
 });
 
 it('a client certificate is asked for before anything is read', async () => {
-  const certificate = await (async () => {
-    await open();
-    const files = { certFile: listener.certFile, keyFile: listener.keyFile };
-    return { ...files, cert: await readFile(files.certFile), key: await readFile(files.keyFile) };
-  })();
-  const first = listener;
-  await open({
-    clientCaFile: certificate.certFile,
-    certFile: certificate.certFile,
-    keyFile: certificate.keyFile,
-  });
+  const files = await makeCertificate(await makeFolder());
+  await open({ ...files, clientCaFile: files.certFile });
   await expect(openRaw(listener.port, { maxVersion: 'TLSv1.2' })).rejects.toThrow(/alert|handshake|reset/i);
-  const known = await openRaw(listener.port, { cert: certificate.cert, key: certificate.key });
+  const known = await openRaw(listener.port, {
+    cert: await readFile(files.certFile),
+    key: await readFile(files.keyFile),
+  });
   clients.push(known);
-  const before = taken;
+  const before = door.taken();
   for (let count = 0; count < 2; count++) {
     known.send(read('k'));
     expect((await known.answer()).status).toBe(200);
   }
-  expect(taken).toBe(before + 1);
-  known.destroy();
-  await first.close();
+  expect(door.taken()).toBe(before + 1);
 });
 
 describe('who does not read its answers', () => {
@@ -253,8 +239,8 @@ describe('who does not read its answers', () => {
     let stillAt = 0;
     let sinceMs = 0;
     await eventually(() => {
-      if (taken !== stillAt) sinceMs = performance.now();
-      stillAt = taken;
+      if (door.taken() !== stillAt) sinceMs = performance.now();
+      stillAt = door.taken();
       return client.far.isPaused() && client.far.writableLength > 0 && performance.now() - sinceMs > 300;
     });
     return client;
@@ -262,16 +248,16 @@ describe('who does not read its answers', () => {
 
   it('is read from no more, and gets all in order when it reads', async () => {
     await open();
-    const before = taken;
+    const before = door.taken();
     const client = await askWithoutReading();
-    expect(taken - before).toBeLessThan(COUNT);
+    expect(door.taken() - before).toBeLessThan(COUNT);
     expect(client.far.writableLength).toBeLessThan(4 * VALUE_BYTES_MAX);
     client.socket.resume();
     for (let count = 0; count < COUNT; count++) {
       const { body } = await client.answer({ withinMs: 10_000 });
       expect(body).toHaveLength(`{"command":"READ","status":"SUCCESS","value":""}`.length + VALUE_BYTES_MAX);
     }
-    expect(taken - before).toBeGreaterThan(0);
+    expect(door.taken() - before).toBeGreaterThan(0);
   }, 30_000);
 
   it('is told once the listener stops which answer is the last', async () => {
