@@ -1,2 +1,5 @@
-/** Whether doors of tests have their short ways: all suites are to pass without them too (`FAST_PATH=false`). */
+/**
+ * Whether doors of tests have their short ways; `FAST_PATH=false` takes them away. `npm run test:general-way` runs so the suites
+ * that hold a door with a short way to its answers.
+ */
 export const HAS_SHORT_WAY = process.env.FAST_PATH !== 'false';
