@@ -157,7 +157,7 @@ export function describeEngineContract(name: string, open: () => Promise<Engine>
           await store.write(name, String(n));
           expect(await store.text(name)).toBe(String(n));
         }
-      }, 30_000);
+      });
 
       it('each of 300 removals is seen at once by an eventual read', async () => {
         for (let n = 0; n < 300; n += 1) {

@@ -10,7 +10,7 @@ let redis: RedisProcess;
 
 beforeAll(async () => {
   redis = await startRedis();
-}, 30_000);
+});
 afterAll(() => redis.stop());
 
 describeEngineContract('replicated over Redis', async () => {

@@ -15,7 +15,7 @@ let processes: readonly ShardProcesses[];
 
 beforeAll(async () => {
   processes = await startShards(3);
-}, 30_000);
+});
 afterAll(() => Promise.all(processes.map((shard) => shard.stop())));
 
 /** A ring over the first `count` shards, all of them empty. */

@@ -7,8 +7,6 @@ import { findFreePort } from '../support/free-port';
 import { startGateway, type Gateway } from '../support/gateway';
 import { startShards, type ShardProcesses } from '../support/redis';
 
-jest.setTimeout(30_000);
-
 /** WCAG 2.2, "contrast ratio", of `#rrggbb` or `rgb(r, g, b)`. */
 function contrast(one: string, other: string): number {
   const luminance = (colour: string): number => {

@@ -11,8 +11,6 @@ import { startGateway, type Gateway } from '../support/gateway';
 import { startShard, type ShardProcesses } from '../support/redis';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
-jest.setTimeout(30_000);
-
 const executable = findBrowser();
 const describeInBrowser = executable === undefined ? describe.skip : describe;
 

@@ -29,7 +29,7 @@ const folder = mkdtempSync(path.join(tmpdir(), 'ringcache-docs-'));
 let gateway: Gateway;
 beforeAll(async () => {
   gateway = await startGateway({ env: { SNAPSHOT_FILE: path.join(folder, 'snapshot') } });
-}, 30_000);
+});
 afterAll(async () => {
   await gateway.stop();
   rmSync(folder, { recursive: true });

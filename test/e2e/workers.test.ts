@@ -355,7 +355,7 @@ it('… in a file too, to which workers write by themselves, to the last line', 
   for (let asked = 0; asked < 20; asked++) await logging.get('/readyz');
   expect(await logging.stop()).toBe(0);
   expect(logging.lines.length).toBeGreaterThanOrEqual(answered + 20);
-}, 30_000);
+});
 
 it('SIGTERM to all of them at once, under load: all that was taken is answered, and the exit code is 0', async () => {
   const stopping = await startWorkers();
@@ -390,7 +390,7 @@ it('workers that start end as well: at SIGTERM, and all of them by themselves wh
   const pids = pidsOf(orphaned);
   orphaned.kill('SIGKILL');
   await eventually(() => pids.every((pid) => !isAlive(pid)), 10_000);
-}, 30_000);
+});
 
 it('a start that fails says once why, and ends', async () => {
   const taken = await failureOf({ PORT: String(gateway.port) });

@@ -122,7 +122,7 @@ it('what is a plain head is one to Node`s parser and to framing.ts, and means th
     { seed: 7, numRuns: 10_000 },
   );
   expect(plainHeads).toBeGreaterThan(500);
-}, 30_000);
+});
 
 describe('a head known from the one before', () => {
   const line = fc.constantFrom(
@@ -194,7 +194,7 @@ describe('mutated conversations', () => {
   let ways: TwoWays;
   beforeAll(async () => {
     ways = await openTwoWays({ limits: { valueBytesMax: 256 } });
-  }, 30_000);
+  });
   afterAll(() => ways.close());
 
   /** Independent of each other: the general way works on pipelined ones side by side. */

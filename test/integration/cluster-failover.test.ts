@@ -243,7 +243,7 @@ it('a slot without an owner is waited for, the second time as the first', async 
     await cluster.healthy();
     await eventually(async () => (await read())?.bytes.toString() === 'value');
   }
-}, 30_000);
+});
 
 it('a session is not taken for one of the shard that a replica has moved to, and taken the name along', async () => {
   const smallest = (await cluster.nodes()).reduce((least, node) => (node.id < least.id ? node : least));

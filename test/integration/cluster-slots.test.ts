@@ -324,4 +324,4 @@ it('while slots move to and fro under load: no error, no lost write, no false ab
   );
   expect(counts.errors).toEqual([]);
   expect(counts.wrong).toEqual([]);
-}, 30_000);
+});

@@ -22,7 +22,7 @@ const cleanUp: (() => void)[] = [];
 beforeAll(async () => {
   redis = await startRedis();
   links = await startNodeLinks(redis);
-}, 30_000);
+});
 afterEach(async () => {
   for (const clean of cleanUp.splice(0)) clean();
   links.all.resume();

@@ -26,7 +26,7 @@ beforeAll(async () => {
   master = await startRedis();
   way = await startTcpProxy(master);
   replica = await startRedis({ replicaOf: way });
-}, 30_000);
+});
 afterAll(async () => {
   await way.close();
   await Promise.all([master.stop(), replica.stop()]);
@@ -35,7 +35,7 @@ beforeEach(async () => {
   way.resume();
   await master.client.flushall();
   await waitInSync(master, [replica]);
-}, 30_000);
+});
 
 const anyone = { id: 'id', name: 'name', grants: new Grants(['read', 'write', 'delete', 'admin'], []) };
 
@@ -77,22 +77,18 @@ function describeGateways(name: string, optionsOf: () => GatewayOptions): void {
     beforeEach(async () => {
       a = await openGateway(config(), optionsOf());
       b = await openGateway(config(), optionsOf());
-    }, 30_000);
+    });
     afterEach(() => Promise.all([a.close(), b.close()]));
 
-    it.each([0, 1] as const)(
-      'a change with ack %d is seen at once elsewhere, and then kept',
-      async (ack) => {
-        for (const value of ['v1', 'v2']) {
-          expect(await a.write('k', value, { ack })).toMatchObject({ status: 'SUCCESS' });
-          await eventually(async () => (await b.warm('k')) === value);
-        }
-        expect(await a.remove('k')).toMatchObject({ status: 'SUCCESS' });
-        await eventually(async () => valueOf(await b.read('k')) === 'NOT_FOUND');
-        expect(b.announced.length).toBeGreaterThanOrEqual(3);
-      },
-      30_000,
-    );
+    it.each([0, 1] as const)('a change with ack %d is seen at once elsewhere, and then kept', async (ack) => {
+      for (const value of ['v1', 'v2']) {
+        expect(await a.write('k', value, { ack })).toMatchObject({ status: 'SUCCESS' });
+        await eventually(async () => (await b.warm('k')) === value);
+      }
+      expect(await a.remove('k')).toMatchObject({ status: 'SUCCESS' });
+      await eventually(async () => valueOf(await b.read('k')) === 'NOT_FOUND');
+      expect(b.announced.length).toBeGreaterThanOrEqual(3);
+    });
 
     it('a change in the words of Redis is announced before its reply', async () => {
       await a.write('k', 'v1');
@@ -100,7 +96,7 @@ function describeGateways(name: string, optionsOf: () => GatewayOptions): void {
       expect(await relayed(a, 'SET k v2', ['k'])).toBe('+OK\r\n');
       await eventually(() => !b.holds('k'), 1000);
       await eventually(async () => (await b.warm('k')) === 'v2');
-    }, 30_000);
+    });
 
     it('what names no keys is announced as everything', async () => {
       await a.write('k', 'v1');
@@ -109,7 +105,7 @@ function describeGateways(name: string, optionsOf: () => GatewayOptions): void {
       expect(await relayed(a, 'FLUSHALL', [], script)).toBe('+OK\r\n');
       await eventually(() => !b.holds('k'), 1000);
       expect(valueOf(await b.read('k'))).toBe('NOT_FOUND');
-    }, 30_000);
+    });
 
     it('a change that was not made is not announced', async () => {
       await a.write('k', 'v1');
@@ -127,7 +123,7 @@ function describeGateways(name: string, optionsOf: () => GatewayOptions): void {
       await a.write('last', 'v');
       await eventually(() => b.announced.includes('last'));
       expect(b.announced.slice(heard)).toEqual(['last']);
-    }, 30_000);
+    });
 
     it('R2, R15: what a lagging replica has is not kept when a change was announced', async () => {
       await a.write('k', 'old');
@@ -141,7 +137,7 @@ function describeGateways(name: string, optionsOf: () => GatewayOptions): void {
       way.resume();
       await waitInSync(master, [replica]);
       await eventually(async () => (await b.warm('k')) === 'new');
-    }, 30_000);
+    });
   });
 }
 
@@ -162,7 +158,7 @@ describe('a topic that fails', () => {
     await a.write('k', 'old');
     await waitInSync(master, [replica]);
     await eventually(async () => (await b.warm('k')) === 'old');
-  }, 30_000);
+  });
   afterEach(() => Promise.all([a.close(), b.close()]));
 
   it('F23: closes near caches within one second, refuses changes as not done, and all is well when it is back', async () => {
@@ -190,7 +186,7 @@ describe('a topic that fails', () => {
     await eventually(async () => (await b.warm('k')) === 'new');
     await eventually(async () => (await a.write('k', 'newest')).status === 'SUCCESS');
     await eventually(async () => (await b.warm('k')) === 'newest');
-  }, 30_000);
+  });
 
   it('an announcement that was missed leaves nothing stale, though the replica lags', async () => {
     links[1].hold();
@@ -205,7 +201,7 @@ describe('a topic that fails', () => {
     way.resume();
     await waitInSync(master, [replica]);
     await eventually(async () => (await b.warm('k')) === 'new');
-  }, 30_000);
+  });
 
   it.each(['a WRITE', 'a relayed command'])(
     '%s that is carried out after its caller was refused is announced in the end',
@@ -219,7 +215,6 @@ describe('a topic that fails', () => {
       await eventually(async () => (await master.client.get('k')) === 'late');
       await eventually(async () => (await b.warm('k')) === 'late' && (await a.warm('k')) === 'late', 10_000);
     },
-    30_000,
   );
 });
 

@@ -28,7 +28,7 @@ beforeAll(async () => {
   shard = await startShard({ name: 'a', replicas: 1, replicationThroughProxy: true });
   toMaster = await startNodeLinks(shard.master);
   toReplica = await startNodeLinks(shard.replicas[0]!);
-}, 30_000);
+});
 afterAll(async () => {
   await toMaster.all.close();
   await toReplica.all.close();

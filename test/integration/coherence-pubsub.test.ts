@@ -17,7 +17,7 @@ let b: TestGateway;
 
 beforeAll(async () => {
   shard = await startShard({ name: 'a', replicas: 1 });
-}, 30_000);
+});
 afterAll(() => shard.stop());
 beforeEach(async () => {
   await shard.master.client.flushall();

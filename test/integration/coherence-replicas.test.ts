@@ -32,7 +32,7 @@ beforeEach(async () => {
   ];
   config = { name: 'a', master: master.address, replicas: replicas.map(({ address }) => address) };
   await waitInSync(master, replicas);
-}, 30_000);
+});
 afterEach(async () => {
   for (const way of ways) await way.close();
   for (const node of [master, ...replicas]) await node.stop();
@@ -220,7 +220,7 @@ describe.each(KINDS)('%s', (kind) => {
         return true;
       }, 10_000);
       for (const key of keys) await keeps(gateway, key, 'old');
-    }, 30_000);
+    });
 
     it('R10: a replica that follows another master is noticed by itself', async () => {
       const other = await startRedis();

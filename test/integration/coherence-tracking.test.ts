@@ -22,7 +22,7 @@ let b: TestGateway;
 beforeAll(async () => {
   shard = await startShard({ name: 'a', replicas: 0 });
   links = await startNodeLinks(shard.master);
-}, 30_000);
+});
 afterAll(async () => {
   await links.all.close();
   await shard.stop();

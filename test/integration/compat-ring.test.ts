@@ -19,7 +19,7 @@ beforeAll(async () => {
   await eventually(() =>
     door.engine.status().every(({ nodes }) => nodes.every(({ announces }) => announces)),
   );
-}, 30_000);
+});
 afterAll(async () => {
   await door.close();
   await shard.stop();

@@ -7,8 +7,6 @@ import { eventually } from '../support/eventually';
 import { bearer, CACHE_SERVICE, GrpcClient } from '../support/grpc-client';
 import { FLAG, FRAME, frame, PREFACE } from '../support/http2-frames';
 
-jest.setTimeout(30_000);
-
 /** What `security.md` allows. */
 const CUT_MS = 7000;
 /** On a busy machine. */

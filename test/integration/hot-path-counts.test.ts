@@ -9,8 +9,6 @@ import { startRedis, startShard, type RedisProcess, type ShardProcesses } from '
 import { openRespGateway, type RespGateway } from '../support/resp-gateway';
 import { noteWrites } from '../support/written';
 
-jest.setTimeout(30_000);
-
 const VALUE = 'v'.repeat(100);
 /** Fewer than after which a connection looks at the clock, and may leave the rest to another turn. */
 const COUNT = 60;

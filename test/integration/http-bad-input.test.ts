@@ -36,7 +36,7 @@ beforeAll(async () => {
         log,
       }),
   });
-}, 30_000);
+});
 afterAll(async () => {
   await door.close();
   await redis.stop();

@@ -258,7 +258,7 @@ describe('who does not read its answers', () => {
       expect(body).toHaveLength(`{"command":"READ","status":"SUCCESS","value":""}`.length + VALUE_BYTES_MAX);
     }
     expect(door.taken() - before).toBeGreaterThan(0);
-  }, 30_000);
+  });
 
   it('is told once the listener stops which answer is the last', async () => {
     await open();
@@ -273,12 +273,12 @@ describe('who does not read its answers', () => {
     await client.ended();
     await isClosed;
     expect(listener.log.lines).toEqual([]);
-  }, 30_000);
+  });
 
   it('is cut when it reads nothing for five seconds', async () => {
     await open();
     const client = await askWithoutReading();
     await eventually(() => client.far.destroyed, 9000);
     expect(listener.log.lines).toMatchObject([{ message: 'closed: the answer was not read' }]);
-  }, 30_000);
+  });
 });

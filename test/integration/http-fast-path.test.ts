@@ -12,7 +12,7 @@ let ways: TwoWays;
 
 beforeAll(async () => {
   ways = await openTwoWays({ limits: { valueBytesMax: VALUE_BYTES_MAX, batchMax: 5 } });
-}, 30_000);
+});
 afterAll(() => ways.close());
 
 type Lines = readonly string[];
@@ -373,7 +373,7 @@ describe('one connection', () => {
       const packets = cutAtRandom(together, random, 1 + Math.floor(random.between(0, 6)));
       await takenOf(packets, random.chance(0.5));
     }
-  }, 30_000);
+  });
 
   it('may send what is longer than a record', async () => {
     const long = post(' '.repeat(40_000) + JSON.stringify(read('s')));

@@ -118,7 +118,7 @@ describe('close', () => {
       fields: { connections: 1, answers_owed: 1 },
       message: 'cut connections at the end',
     });
-  }, 30_000);
+  });
 
   it('keeps taking connections for a while, though none is open, so that probes see it', async () => {
     const listener = await openTestListener((_request, response) => {
@@ -155,7 +155,7 @@ describe('close', () => {
     expect(answer.headers.get('connection')).toBe('close');
     await isClosed;
     expect(listener.log.lines).toEqual([]);
-  }, 30_000);
+  });
 
   it('can be called twice', async () => {
     const listener = await openTestListener((_request, response) => void response.end());

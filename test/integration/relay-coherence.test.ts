@@ -8,8 +8,6 @@ import { startShard, type ShardProcesses } from '../support/redis';
 import { ask, askOn, transact, transactOn, type Told } from '../support/relay';
 import { systemClock as clock } from '../../src/lib/clock';
 
-jest.setTimeout(30_000);
-
 let shard: ShardProcesses;
 let a: TestGateway;
 let b: TestGateway;

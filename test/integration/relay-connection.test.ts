@@ -17,8 +17,6 @@ import { stopAfterTests } from '../support/leftovers';
 import { type RedisProcess, startRedis } from '../support/redis';
 import { startTcpProxy } from '../support/tcp-proxy';
 
-jest.setTimeout(30_000);
-
 const OPTIONS: RelayConnectionOptions = {
   protocol: 2,
   readOnly: false,

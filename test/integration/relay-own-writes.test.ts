@@ -5,8 +5,6 @@ import { startShard, type ShardProcesses } from '../support/redis';
 import { askEngine, type Told } from '../support/relay';
 import { openTestRing } from '../support/ring';
 
-jest.setTimeout(30_000);
-
 let shard: ShardProcesses;
 let engine: Engine;
 let relay: EngineRelay;

@@ -8,8 +8,6 @@ import { startShards, type ShardProcesses } from '../support/redis';
 import { askEngine } from '../support/relay';
 import { createTestCoherence } from '../support/ring';
 
-jest.setTimeout(30_000);
-
 let shards: ShardProcesses[];
 let engine: Engine;
 

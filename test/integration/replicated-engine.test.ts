@@ -13,8 +13,6 @@ import {
   type ReplicatedGatewayOptions,
 } from '../support/replicated';
 
-jest.setTimeout(30_000);
-
 const MINUTE_MS = 60_000;
 
 let redis: RedisProcess;

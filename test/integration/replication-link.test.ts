@@ -5,8 +5,6 @@ import { eventually } from '../support/eventually';
 import { createRecordingLog } from '../support/log';
 import { startRedis } from '../support/redis';
 
-jest.setTimeout(30_000);
-
 test('what a dying connection did not take is never told of as refused by the bus', async () => {
   const redis = await startRedis();
   const killer = new Redis(redis.port, redis.host, { protocol: 2 });

@@ -9,8 +9,6 @@ import { openPubsubGateway, type PubsubGateway } from '../support/pubsub-gateway
 import { startRedis, type RedisProcess } from '../support/redis';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 
-jest.setTimeout(30_000);
-
 const CHANNEL = 'ringcache:replication';
 
 describe('replication over Redis Pub/Sub', () => {

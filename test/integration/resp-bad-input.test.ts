@@ -10,8 +10,6 @@ import { API_KEY, JWT_SECRET } from '../support/http-door';
 import { openTestRespListener, type TestRespListener } from '../support/resp-listener';
 import { requestBytes, type Word, type WireConnection } from '../support/resp-wire';
 
-jest.setTimeout(30_000);
-
 type Json = Readonly<Record<string, unknown>>;
 
 function base64(value: Json): string {

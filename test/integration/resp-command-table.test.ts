@@ -14,12 +14,12 @@ let connection: WireConnection;
 beforeAll(async () => {
   redis = await startRedis();
   connection = await WireConnection.open(redis);
-}, 30_000);
+});
 
 afterAll(async () => {
   connection.close();
   await redis.stop();
-}, 30_000);
+});
 
 /** A reply as nested arrays of text, with what has no order sorted. */
 type Tree = string | readonly Tree[];

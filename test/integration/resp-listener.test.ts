@@ -11,8 +11,6 @@ import { API_KEY } from '../support/http-door';
 import { openTestRespListener, type TestRespListener, type TestRespOptions } from '../support/resp-listener';
 import { requestBytes } from '../support/resp-wire';
 
-jest.setTimeout(30_000);
-
 let listener: TestRespListener;
 afterEach(() => listener.close());
 

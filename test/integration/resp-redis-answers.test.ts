@@ -10,8 +10,6 @@ import { startRedis, type RedisProcess } from '../support/redis';
 import { ReplyError, type RespClient } from '../support/resp-client';
 import { openRespGateway, type RespGateway } from '../support/resp-gateway';
 
-jest.setTimeout(30_000);
-
 const DEADLINE_MS = 300;
 const CANARY = 'a-value-of-somebody-else';
 const LOST = 'ERR The connection to the shard of this key was lost. A WRITE or DELETE may stand.';

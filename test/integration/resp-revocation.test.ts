@@ -4,15 +4,13 @@ import { eventually } from '../support/eventually';
 import { openRespGateway, type RespGateway } from '../support/resp-gateway';
 import { WireConnection } from '../support/resp-wire';
 
-jest.setTimeout(30_000);
-
 let redis: RedisProcess;
 let gateway: RespGateway;
 
 beforeAll(async () => {
   redis = await startRedis();
   gateway = await openRespGateway({ shards: [{ name: 'one', master: redis.address, replicas: [] }] });
-}, 30_000);
+});
 
 afterAll(async () => {
   await gateway.close();

@@ -26,7 +26,7 @@ interface OpenGateway {
 let shards: readonly ShardProcesses[];
 beforeAll(async () => {
   shards = await startShards(2, 1);
-}, 30_000);
+});
 afterAll(() => Promise.all(shards.map((shard) => shard.stop())));
 
 async function openGateway(
@@ -91,7 +91,7 @@ describe.each<['tracking' | 'pubsub' | 'none', boolean]>([
   let gateways: readonly [OpenGateway, OpenGateway];
   beforeAll(async () => {
     gateways = [await openGateway(kind, encrypted), await openGateway(kind, encrypted)];
-  }, 30_000);
+  });
   afterAll(() => Promise.all(gateways.map((gateway) => gateway.close())));
 
   const gatewayOf = (caller: number): OpenGateway => gateways[caller % 2 === 0 ? 0 : 1];

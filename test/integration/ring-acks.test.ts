@@ -25,7 +25,7 @@ beforeAll(async () => {
   const { master } = shard.config;
   const config: ShardConfig = { ...shard.config, master: { ...master, host: proxy.host, port: proxy.port } };
   engine = await openTestRing(config, { log });
-}, 30_000);
+});
 afterAll(async () => {
   await engine.close();
   await proxy.close();

@@ -34,7 +34,7 @@ describe('three shards of one master and three replicas', () => {
       clock,
       log: createRecordingLog(),
     });
-  }, 30_000);
+  });
   afterAll(async () => {
     await engine.close();
     await Promise.all(shards.map((shard) => shard.stop()));

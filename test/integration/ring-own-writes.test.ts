@@ -19,7 +19,7 @@ let engine: Engine;
 
 beforeAll(async () => {
   shard = await startShard({ name: 'a', replicas: 3, replicationThroughProxy: true });
-}, 30_000);
+});
 afterAll(() => shard.stop());
 
 beforeEach(async () => {

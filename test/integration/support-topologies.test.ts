@@ -86,7 +86,7 @@ describe('a Sentinel deployment of the tests', () => {
     await deployment.inSync();
     expect(await before.client.get('cut-off')).toBeNull();
     expect(await before.client.get('after')).toBe('1');
-  }, 30_000);
+  });
 
   it('replaces a master that is killed; it comes back on its port and follows', async () => {
     const before = await deployment.currentMaster('main');
@@ -103,7 +103,7 @@ describe('a Sentinel deployment of the tests', () => {
     // A node that copied everything lists its keys in any order first.
     const written = new Set((await appliedCommands(after)).map(({ name, key }) => `${name} ${key}`));
     expect([...written].sort()).toEqual(['SET after', 'SET k', 'SET lag', 'SET planned']);
-  }, 30_000);
+  });
 });
 
 describe('a cluster of the tests', () => {
@@ -154,7 +154,7 @@ describe('a cluster of the tests', () => {
     await second.restart();
     await cluster.healthy();
     expect(await cluster.masterOf(1)).toBe(first);
-  }, 30_000);
+  });
 });
 
 it('the append-only file of a node tells what it applied, in order, even once it is killed', async () => {

@@ -230,23 +230,19 @@ describe('a file that is no whole snapshot is refused', () => {
     }
   }, 60_000);
 
-  it.each([1, 2, 3, 4, 5])(
-    'with some of its bytes changed, of a larger one: seed %d',
-    async (seed) => {
-      const random = new Random(`damage ${seed}`);
-      await writeFile(file, [Array.from({ length: 9000 }, (_, at) => savedEntry(`k${at}`))]);
-      const larger = await fs.readFile(file);
-      for (let round = 0; round < 20; round += 1) {
-        const bytes = Buffer.from(larger);
-        const at = Math.floor(random.next() * bytes.length);
-        const length = Math.min(bytes.length - at, 1 + Math.floor(random.next() * 5000));
-        bytes.fill(Math.floor(random.next() * 256), at, at + length);
-        if (bytes.equals(larger)) continue;
-        expect([at, length, await refusal(bytes)]).not.toEqual([at, length, 'it was read']);
-      }
-    },
-    30_000,
-  );
+  it.each([1, 2, 3, 4, 5])('with some of its bytes changed, of a larger one: seed %d', async (seed) => {
+    const random = new Random(`damage ${seed}`);
+    await writeFile(file, [Array.from({ length: 9000 }, (_, at) => savedEntry(`k${at}`))]);
+    const larger = await fs.readFile(file);
+    for (let round = 0; round < 20; round += 1) {
+      const bytes = Buffer.from(larger);
+      const at = Math.floor(random.next() * bytes.length);
+      const length = Math.min(bytes.length - at, 1 + Math.floor(random.next() * 5000));
+      bytes.fill(Math.floor(random.next() * 256), at, at + length);
+      if (bytes.equals(larger)) continue;
+      expect([at, length, await refusal(bytes)]).not.toEqual([at, length, 'it was read']);
+    }
+  });
 
   it('with something behind its end', async () => {
     expect(await refusal(Buffer.concat([whole, Buffer.of(0)]))).toBe('there is something behind its trailer');
