@@ -20,8 +20,9 @@ export interface Terms {
 
 /**
  * What an entry costs beside its key and value: their headers in V8's heap, the columns, and its place in V8's Map, which is
- * between a quarter and wholly full. Measured (`npm run bench -- --row P6`) at 125 bytes where the Map is full, at 199 where
- * it has just grown because keys came and went; the higher one, so that `NEAR_BYTES` errs to the safe side.
+ * between a quarter and wholly full. `npm run bench -- --row P6` measures 123 bytes, and 152 when keys have come and gone; with
+ * other numbers of entries, where the Map has just grown, that comes to 197. The highest, so that `NEAR_BYTES` errs to the safe
+ * side.
  */
 const ENTRY_OVERHEAD_BYTES = 200;
 
