@@ -10,6 +10,7 @@ import { CacheError } from '../core/errors';
 import type { Change, ChangeOptions } from '../core/ports';
 import type { Session } from '../core/session';
 import type { Clock } from '../lib/clock';
+import { withDeadline } from '../lib/deadline';
 import type { NodeAddress } from '../redis/client';
 import { asking, getReplication, type NodeCommand, type RedisChange } from '../redis/commands';
 import { ConfirmingConnection } from '../redis/confirming-connection';
@@ -154,13 +155,15 @@ export class ShardWriter {
 
   /** Refused, so a second attempt is the first execution (C7). It needs a node that has become a better one. */
   async #changeAgain(
-    refusal: unknown,
+    refusal: NotDone,
     master: Member,
     change: RedisChange<boolean>,
     options: ChangeOptions,
     isAsking: boolean,
   ): Promise<Made> {
-    await master.node.probe();
+    const leftMs = options.deadlineMs - this.#clock.now();
+    if (leftMs <= 0) throw refusal;
+    await withDeadline(master.node.probe(), leftMs, () => refusal);
     if (this.#members.usableMaster() === master || this.#clock.now() >= options.deadlineMs) throw refusal;
     return this.#change(change, options, isAsking);
   }
@@ -223,7 +226,7 @@ export class ShardWriter {
 }
 
 /** It was not carried out, and another node or a later moment may do better here. */
-function isRefused(thrown: unknown): boolean {
+function isRefused(thrown: unknown): thrown is NotDone {
   return thrown instanceof NotDone && !(thrown instanceof Redirected);
 }
 

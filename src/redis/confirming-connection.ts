@@ -17,7 +17,7 @@ import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, type NodeAddress } from './client';
 import { asSender, masterOffset, waitForReplicas, type NodeCommand } from './commands';
-import { translateRedisError, unreachable } from './redis-errors';
+import { NotDone, translateRedisError, unreachable } from './redis-errors';
 
 /** Kept back from the deadline, so that WAIT's answer arrives before our own patience ends. */
 const MARGIN_MS = 50;
@@ -182,5 +182,5 @@ function tooFew(cause?: unknown): CacheError {
 }
 
 function notMade(): CacheError {
-  return new CacheError('unavailable', 'The replicas could not be asked in time. The change was not made.');
+  return new NotDone('unavailable', 'The replicas could not be asked in time. The change was not made.');
 }

@@ -150,6 +150,19 @@ export function unreachable(cause?: Error): CacheError {
   return new NotDone('unavailable', 'The shard of this key cannot be reached. Nothing was done.', { cause });
 }
 
+/** It has not left, and its deadline has passed. */
+export function tooLate(): CacheError {
+  return new NotDone('timeout', 'The shard of this key could not be asked in time. Nothing was done.');
+}
+
+/** It has left, and no answer came by its deadline. */
+export function timedOut(): CacheError {
+  return new CacheError(
+    'timeout',
+    'The shard of this key did not answer in time. A WRITE or DELETE may stand.',
+  );
+}
+
 /** Why, for the log; it quotes nothing. */
 export function reasonOf(thrown: unknown): string {
   const { cause } = translateRedisError(thrown);

@@ -17,10 +17,10 @@ import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from '.
 import { CommandBatch } from './command-batch';
 import { getReplication, masterOffset, type NodeCommand } from './commands';
 import { NodeRequest, type Asker } from './node-request';
-import { reasonOf, unreachable } from './redis-errors';
+import { reasonOf, timedOut, tooLate, unreachable } from './redis-errors';
 import { ReplyFramer } from './reply-framer';
 import type { Replication } from './replication';
-import { RequestWatch, timedOut } from './request-watch';
+import { RequestWatch } from './request-watch';
 import { Trouble } from './trouble';
 
 /** A service does not wait longer than this for one node before it begins to serve with the others. */
@@ -208,7 +208,7 @@ export class RedisNode {
     const batch = new CommandBatch(client.stream);
     for (const request of departures) {
       if (nowMs < request.deadlineMs) request.leave(client, batch, this.#watch);
-      else request.refuse(timedOut());
+      else request.refuse(tooLate());
     }
     if (changes !== undefined) {
       // Its deadlines are those of the changes.

@@ -15,7 +15,7 @@ import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { CONNECT_TIMEOUT_MS, type NodeAddress } from './client';
 import { encodeCommands, encodedBytes } from './command-encoder';
-import { NotDone, Overloaded, reasonOf, translateRedisError, unreachable } from './redis-errors';
+import { Overloaded, reasonOf, timedOut, tooLate, translateRedisError, unreachable } from './redis-errors';
 import { handshakeOf } from './relay-handshake';
 import { errorTextOf, ReplyFramer, TOO_LARGE } from './reply-framer';
 import { WaitingLine } from './waiting-line';
@@ -340,17 +340,6 @@ export class RelayConnection {
 function openSocket({ host, port, tls }: NodeAddress): Socket {
   if (!tls) return connectPlainly({ host, port });
   return connectSecurely({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) });
-}
-
-function timedOut(): CacheError {
-  return new CacheError(
-    'timeout',
-    'The shard of this key did not answer in time. A WRITE or DELETE may stand.',
-  );
-}
-
-function tooLate(): CacheError {
-  return new NotDone('timeout', 'The shard of this key could not be asked in time. Nothing was done.');
 }
 
 function overloaded(): CacheError {

@@ -3,10 +3,10 @@
  * more than it takes to send it. A request ends at its deadline, or as soon as the node has been silent for as long as it
  * may be. Silent is who sends not one byte: a large value on its way, this one or one before it in line, is no silence.
  */
-import { CacheError } from '../core/errors';
 import { Alarm } from '../lib/alarm';
 import type { Clock } from '../lib/clock';
 import type { NodeRequest, RequestWatcher } from './node-request';
+import { timedOut } from './redis-errors';
 
 /** Silence of a node that owes an answer: shorter ones are nothing to worry about. */
 const SUSPICIOUS_SILENCE_MS = 250;
@@ -106,8 +106,4 @@ export class RequestWatch implements RequestWatcher {
     for (const request of late.reverse()) request.expire(timedOut());
     this.#alarm.setBy(nextMs);
   }
-}
-
-export function timedOut(): CacheError {
-  return new CacheError('timeout', 'The shard of this key did not answer in time.');
 }

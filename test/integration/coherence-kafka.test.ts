@@ -114,6 +114,10 @@ function describeGateways(name: string, optionsOf: () => GatewayOptions): void {
       expect(await a.write('k', 'v2', { condition: 'NX' })).toMatchObject({ status: 'NOT_STORED' });
       expect(await a.remove('absent')).toMatchObject({ status: 'NOT_FOUND' });
       expect(await relayed(a, 'SET k v EX nonsense', ['k'])).toMatch(/^-ERR/);
+      // Too late to leave.
+      for (const ack of [0, 1] as const) {
+        expect(await a.write('late', 'v', { ack, withinMs: -1 })).toMatchObject({ status: 'ERROR' });
+      }
       await master.client.config('SET', 'maxmemory', '1');
       try {
         expect(await a.write('full', 'v')).toMatchObject({ error: { code: 'out_of_memory' } });

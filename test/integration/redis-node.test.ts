@@ -123,6 +123,19 @@ it.each([
   expect(outcome).toMatchObject({ code: 'unavailable', message: expect.stringContaining('may stand') });
 });
 
+it('what is too late to leave does not, and was not done', async () => {
+  const { node } = await openNode();
+  const outcomes = [
+    outcomeOf(node.run(set('k'), inMs(-1))),
+    outcomeOf(node.run(sendAnnouncedChange(set('k'), 'channel'), inMs(-1))),
+  ];
+  for (const outcome of await Promise.all(outcomes)) {
+    expect(outcome).toBeInstanceOf(NotDone);
+    expect(outcome).toMatchObject({ code: 'timeout', message: expect.stringContaining('Nothing was done') });
+  }
+  expect(await redis.client.exists('k')).toBe(0);
+});
+
 it('single commands and functions of one turn come to Redis in the order in which they were asked, and each gets its own reply', async () => {
   const { node } = await openNode();
   const monitor = await redis.client.monitor();

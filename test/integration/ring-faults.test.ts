@@ -175,6 +175,24 @@ it('a frozen master costs a write its deadline once; then writes are refused at 
   await eventually(() => write(KEYS[0]!, 'again'), 2000);
 }, 20_000);
 
+it.each([0, 1] as const)(
+  'a write with ack %d that is too late is refused at once, also while its master says nothing',
+  async (ack) => {
+    shard.master.freeze();
+    const key = KEYS[0]!;
+    const options = { ttlMs: 0, condition: undefined, ack, deadlineMs: clock.now() - 1 } as const;
+    const late = engine.write(key, Buffer.from('w'), options).catch((error: unknown) => error);
+    // Far fewer than pass until a question to the master is given up.
+    const turns = async (): Promise<void> => {
+      for (let n = 0; n < 100; n += 1) await new Promise((resolve) => setImmediate(resolve));
+    };
+    expect(await Promise.race([late, turns()])).toMatchObject({
+      message: expect.stringMatching(/nothing was done|not made/i) as string,
+    });
+    shard.master.thaw();
+  },
+);
+
 it('what is no value, or too large for one, is not read, and a full master says so', async () => {
   await shard.master.client.hset('hash', 'field', 'v');
   await shard.inSync();
