@@ -15,7 +15,7 @@ import type { NodeAddress } from '../redis/client';
 import { asking, getReplication, type NodeCommand, type RedisChange } from '../redis/commands';
 import { ConfirmingConnection } from '../redis/confirming-connection';
 import type { Asker } from '../redis/node-request';
-import { NotDone, Redirected, unreachable } from '../redis/redis-errors';
+import { NotDone, Overloaded, Redirected, unreachable } from '../redis/redis-errors';
 import type { Replication } from '../redis/replication';
 import type { Member } from './member';
 import type { SessionPositions } from './session-positions';
@@ -148,14 +148,14 @@ export class ShardWriter {
         session: this.#positions.renewed(session, await this.#stateBehind(master, deadlineMs)),
       };
     } catch (thrown) {
-      if (!isRefused(thrown)) throw thrown;
+      if (!(thrown instanceof CacheError && isRefused(thrown))) throw thrown;
       return this.#changeAgain(thrown, master, change, options, isAsking);
     }
   }
 
   /** Refused, so a second attempt is the first execution (C7). It needs a node that has become a better one. */
   async #changeAgain(
-    refusal: NotDone,
+    refusal: CacheError,
     master: Member,
     change: RedisChange<boolean>,
     options: ChangeOptions,
@@ -225,9 +225,9 @@ export class ShardWriter {
   }
 }
 
-/** It was not carried out, and another node or a later moment may do better here. */
-function isRefused(thrown: unknown): thrown is NotDone {
-  return thrown instanceof NotDone && !(thrown instanceof Redirected);
+/** It was not carried out, and another node may do better here. */
+function isRefused(error: CacheError): boolean {
+  return error instanceof NotDone && !(error instanceof Redirected || error instanceof Overloaded);
 }
 
 /** It was certainly not carried out. A node that is full says so of every change: none of them must cost near caches anything. */

@@ -29,6 +29,8 @@ export interface ShardNodes {
 
 /** For a connection and its handshake. */
 export const CONNECT_TIMEOUT_MS = 1000;
+/** What a connection holds of commands that have not left this process; beyond it, more of them are refused. */
+export const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 /** How long a closing connection waits for the other end's goodbye; a frozen node says none. */
 const DISCONNECT_TIMEOUT_MS = 100;
 /** A node that comes back is found within a quarter of a second. */

@@ -150,6 +150,11 @@ export function unreachable(cause?: Error): CacheError {
   return new NotDone('unavailable', 'The shard of this key cannot be reached. Nothing was done.', { cause });
 }
 
+/** Too much waits to leave for its shard; nothing was sent. */
+export function overloaded(): CacheError {
+  return new Overloaded('unavailable', 'The shard of this key has too much to do. Nothing was done.');
+}
+
 /** It has not left, and its deadline has passed. */
 export function tooLate(): CacheError {
   return new NotDone('timeout', 'The shard of this key could not be asked in time. Nothing was done.');

@@ -5,7 +5,8 @@
  *
  * The commands of one turn of the event loop leave together, in one packet. ioredis could do that by itself, but it
  * holds the next turn's commands back until the last ones are answered: a node that freezes would get them when it
- * wakes, long after their callers were told that they had failed. Here a command leaves in its own turn or never.
+ * wakes, long after their callers were told that they had failed. Here a command leaves in its own turn or never; what
+ * the socket has not taken by then is bounded, and beyond that commands are refused as not done.
  */
 import type { Redis } from 'ioredis';
 import { CacheError } from '../core/errors';
@@ -13,11 +14,11 @@ import type { Log } from '../core/ports';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { ChangeGroup } from './change-group';
-import { createClient, nameOfAddress, watchHandshake, type NodeAddress } from './client';
+import { createClient, nameOfAddress, UNSENT_BYTES_MAX, watchHandshake, type NodeAddress } from './client';
 import { CommandBatch } from './command-batch';
 import { getReplication, masterOffset, type NodeCommand } from './commands';
 import { NodeRequest, type Asker } from './node-request';
-import { reasonOf, timedOut, tooLate, unreachable } from './redis-errors';
+import { overloaded, reasonOf, timedOut, tooLate, unreachable } from './redis-errors';
 import { ReplyFramer } from './reply-framer';
 import type { Replication } from './replication';
 import { RequestWatch } from './request-watch';
@@ -197,8 +198,9 @@ export class RedisNode {
     this.#departures = [];
     this.#changes = undefined;
     const client = this.#client;
-    if (client.status !== 'ready') {
-      for (const request of departures) request.refuse(unreachable());
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      for (const request of departures) request.refuse(refusal());
       return;
     }
     const nowMs = this.#clock.now();
@@ -217,6 +219,14 @@ export class RedisNode {
     }
     batch.flush();
     client.stream.uncork();
+  }
+
+  /** Why nothing can leave in this turn. */
+  #refusal(): (() => CacheError) | undefined {
+    if (this.#client.status !== 'ready') return unreachable;
+    // A node that takes slowly, and answers, is never silent: who gives a WRITE up makes room here for the next one, while
+    // its bytes wait, to be carried out long after. What one turn brings on top is bounded by the places of the callers.
+    return this.#client.stream.writableLength >= UNSENT_BYTES_MAX ? overloaded : undefined;
   }
 
   #heardBytes(): number {

@@ -13,9 +13,9 @@ import type { Protocol, Words } from '../core/ports';
 import { Alarm } from '../lib/alarm';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
-import { CONNECT_TIMEOUT_MS, type NodeAddress } from './client';
+import { CONNECT_TIMEOUT_MS, UNSENT_BYTES_MAX, type NodeAddress } from './client';
 import { encodeCommands, encodedBytes } from './command-encoder';
-import { Overloaded, reasonOf, timedOut, tooLate, translateRedisError, unreachable } from './redis-errors';
+import { overloaded, reasonOf, timedOut, tooLate, translateRedisError, unreachable } from './redis-errors';
 import { handshakeOf } from './relay-handshake';
 import { errorTextOf, ReplyFramer, TOO_LARGE } from './reply-framer';
 import { WaitingLine } from './waiting-line';
@@ -25,8 +25,6 @@ const KEEP_ALIVE_MS = 10_000;
 const SILENCE_MS_MAX = 3000;
 /** The same while something waits to leave: a large value over a slow network is taken in without a word. */
 const TAKING_MS_MAX = 15_000;
-/** What has not left this process; beyond it, commands are refused. */
-const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 /** Replies owed; beyond it, commands are refused. */
 const OWED_REPLIES_MAX = 131_072;
 const PUSH = 0x3e;
@@ -340,10 +338,6 @@ export class RelayConnection {
 function openSocket({ host, port, tls }: NodeAddress): Socket {
   if (!tls) return connectPlainly({ host, port });
   return connectSecurely({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) });
-}
-
-function overloaded(): CacheError {
-  return new Overloaded('unavailable', 'The shard of this key has too much to do. Nothing was done.');
 }
 
 function tooLarge(bytesMax: number): CacheError {

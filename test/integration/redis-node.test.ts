@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Key } from '../../src/core/command';
 import type { CacheError } from '../../src/core/errors';
 import { systemClock } from '../../src/lib/clock';
+import type { NodeAddress } from '../../src/redis/client';
 import {
   asking,
   deleteKey,
@@ -19,6 +20,7 @@ import { eventually } from '../support/eventually';
 import { stopAfterTests } from '../support/leftovers';
 import { createRecordingLog } from '../support/log';
 import { type RedisProcess, startRedis } from '../support/redis';
+import { startTcpProxy } from '../support/tcp-proxy';
 
 let redis: RedisProcess;
 beforeEach(async () => {
@@ -28,10 +30,11 @@ afterEach(() => redis.stop());
 
 const inMs = (ms: number): number => systemClock.now() + ms;
 
-/** A node that is connected, and its connection. */
-async function openNode() {
+/** A node that is connected, and its connection. `way`: the address to which it connects, if not Redis's own. */
+async function openNode(way: Pick<NodeAddress, 'host' | 'port'> = redis.address) {
   const clients: Redis[] = [];
-  const node = new RedisNode(redis.address, {
+  const address = { ...redis.address, host: way.host, port: way.port };
+  const node = new RedisNode(address, {
     clock: systemClock,
     log: createRecordingLog(),
     readOnly: false,
@@ -134,6 +137,29 @@ it('what is too late to leave does not, and was not done', async () => {
     expect(outcome).toMatchObject({ code: 'timeout', message: expect.stringContaining('Nothing was done') });
   }
   expect(await redis.client.exists('k')).toBe(0);
+});
+
+it('a node that takes nothing in is not fed beyond a limit, whatever becomes of those who asked', async () => {
+  const proxy = await startTcpProxy(redis);
+  const { node, client } = await openNode(proxy);
+  proxy.pause('up');
+  const value = 'v'.repeat(1024 * 1024);
+  const outcomes: Promise<unknown>[] = [];
+  // One by one, as they come while others are given up: a turn of its own for each.
+  for (let n = 0; n < 100; n++) {
+    outcomes.push(outcomeOf(change(node, n % 2 === 0 ? set(`k${n}`, value) : asking(set(`k${n}`, value)))));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(client.stream.writableLength).toBeLessThan(70 * 1024 * 1024);
+  expect(await outcomes[99]).toBeInstanceOf(NotDone);
+  expect(await outcomes[99]).toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('Nothing was done'),
+  });
+  proxy.resume();
+  expect((await Promise.all(outcomes)).slice(0, 64)).toEqual(Array.from({ length: 64 }, () => true));
+  expect(await change(node, set('again'))).toBe(true);
+  expect(await redis.client.exists('k99')).toBe(0);
 });
 
 it('single commands and functions of one turn come to Redis in the order in which they were asked, and each gets its own reply', async () => {

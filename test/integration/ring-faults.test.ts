@@ -6,6 +6,7 @@ import { systemClock as clock } from '../../src/lib/clock';
 import { eventually } from '../support/eventually';
 import { startShard, type ShardProcesses } from '../support/redis';
 import { openTestRing, STORED_BYTES_MAX } from '../support/ring';
+import { startTcpProxy } from '../support/tcp-proxy';
 
 /** As `REQUEST_TIMEOUT_MS` has it. */
 const DEADLINE_MS = 2000;
@@ -36,6 +37,11 @@ const write = (key: Key, text: string) =>
     ack: 0,
     deadlineMs: clock.now() + DEADLINE_MS,
   });
+
+/** Far fewer turns of the event loop than pass until a question to a node is given up. */
+async function someTurns(): Promise<void> {
+  for (let n = 0; n < 100; n += 1) await new Promise((resolve) => setImmediate(resolve));
+}
 
 /** What went wrong in a stretch of load, and how long the slowest answer took. */
 interface Load {
@@ -182,16 +188,40 @@ it.each([0, 1] as const)(
     const key = KEYS[0]!;
     const options = { ttlMs: 0, condition: undefined, ack, deadlineMs: clock.now() - 1 } as const;
     const late = engine.write(key, Buffer.from('w'), options).catch((error: unknown) => error);
-    // Far fewer than pass until a question to the master is given up.
-    const turns = async (): Promise<void> => {
-      for (let n = 0; n < 100; n += 1) await new Promise((resolve) => setImmediate(resolve));
-    };
-    expect(await Promise.race([late, turns()])).toMatchObject({
+    expect(await Promise.race([late, someTurns()])).toMatchObject({
       message: expect.stringMatching(/nothing was done|not made/i) as string,
     });
     shard.master.thaw();
   },
 );
+
+it('a write for which there is no room on the way to the master is refused at once, and the master is not asked why', async () => {
+  const proxy = await startTcpProxy(shard.master);
+  const master = { ...shard.master.address, host: proxy.host, port: proxy.port };
+  const narrow = await openTestRing({ ...shard.config, master });
+  const send = (key: string, bytes: Buffer): Promise<unknown> =>
+    narrow
+      .write(key as Key, bytes, { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: clock.now() + 10_000 })
+      .catch((error: unknown) => error);
+  try {
+    proxy.pause('up');
+    const large = Buffer.alloc(1024 * 1024);
+    const taken = Array.from({ length: 80 }, (_, n) => send(`large-${n}`, large));
+    // They leave.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await Promise.race([send('one-too-many', large), someTurns()])).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('Nothing was done') as string,
+    });
+    proxy.resume();
+    const outcomes = (await Promise.all(taken)) as readonly { readonly done?: boolean }[];
+    expect(outcomes.map(({ done }) => done)).toEqual(taken.map(() => true));
+    expect(await shard.master.client.exists('one-too-many')).toBe(0);
+  } finally {
+    await narrow.close();
+    await proxy.close();
+  }
+}, 20_000);
 
 it('what is no value, or too large for one, is not read, and a full master says so', async () => {
   await shard.master.client.hset('hash', 'field', 'v');
