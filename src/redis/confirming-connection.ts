@@ -138,7 +138,8 @@ export class ConfirmingConnection {
   /** A client that can send, or undefined when there is none by then. */
   async #connected(deadlineMs: number): Promise<Redis | undefined> {
     const client = (this.#client ??= this.#open());
-    if (client.status === 'ready') return client;
+    // One whose socket takes nothing more is `ready` until its end is told, in a later turn; then it is made anew.
+    if (client.status === 'ready' && client.stream.writable) return client;
     let succeed: () => void = () => undefined;
     const ready = new Promise<Redis>((resolve) => {
       succeed = () => resolve(client);

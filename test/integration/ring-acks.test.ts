@@ -1,4 +1,5 @@
 /** `ack`: a change counts only when so many replicas have it, and one that was refused is never made later. */
+import { Redis } from 'ioredis';
 import type { Ack, Key } from '../../src/core/command';
 import type { Engine } from '../../src/core/ports';
 import type { ShardConfig } from '../../src/engines/shard';
@@ -144,6 +145,36 @@ describe('a connection that is closed, since the master is another one', () => {
     await leavesNothing();
     expect(await stored('closed-first')).toBeNull();
   });
+});
+
+it('a change that finds a connection which takes nothing more, and whose end is not told yet, leaves on the next one', async () => {
+  const connect = jest.spyOn(Redis.prototype, 'connect');
+  const connection = new ConfirmingConnection(shard.master.address, 1, clock);
+  const run = (key: string): Promise<unknown> => {
+    const change = setValue(key as Key, Buffer.from('v'), { ttlMs: 0, condition: undefined });
+    return connection.run(change, clock.now() + 2000).catch((error: unknown) => error);
+  };
+  try {
+    expect(await run('ended-before')).toMatchObject({ reply: true });
+    const client = connect.mock.contexts[0] as Redis;
+    const met = new Promise((resolve) => {
+      client.stream.once('end', () => {
+        // The socket knows, ioredis does not.
+        const asked = run('ended-after');
+        setImmediate(() => {
+          const { status } = client;
+          void asked.then((outcome) => resolve([status, outcome]));
+        });
+      });
+    });
+    const { localPort = 0 } = client.stream;
+    await shard.master.client.client('KILL', 'ADDR', `127.0.0.1:${localPort}`);
+    expect(await met).toEqual(['ready', { reply: true, offset: expect.any(Number) as number }]);
+    expect(await stored('ended-after')).toBe('v');
+  } finally {
+    connection.close();
+    connect.mockRestore();
+  }
 });
 
 it('where the master tells no offset (no right to ROLE), its writes are still read back', async () => {
