@@ -218,19 +218,20 @@ export class ShardReader {
       return;
     }
     // Of the two the value's answer comes first, or both fail in one stretch; what became of both is told once.
-    let value: Buffer | CacheError = unreachable();
+    let value: Buffer | CacheError | undefined;
     const takeValue = (outcome: Buffer | CacheError): void => {
       value = outcome;
     };
     const settle = (lifeMs: number | undefined): void => {
-      if (!Buffer.isBuffer(value)) fail(value);
+      if (!Buffer.isBuffer(value)) fail(value ?? unreachable());
       else if (value.length > 0) finish(value, lifeMs);
       // No life: it was absent when that was asked, so a miss needs no second trip.
       else if (lifeMs === undefined) asker.settle(undefined, Infinity);
       else askAgain(lifeMs);
     };
     node.ask(getBytes(key, storedBytesMax), { settle: takeValue, fail: takeValue }, deadlineMs, silenceMs);
-    const failBoth = (error: CacheError): void => fail(Buffer.isBuffer(value) ? error : value);
+    const failBoth = (error: CacheError): void =>
+      fail(value === undefined || Buffer.isBuffer(value) ? error : value);
     node.ask(getLife(key), { settle, fail: failBoth }, deadlineMs, silenceMs);
   }
 
