@@ -9,7 +9,6 @@ import type { Found, ReadOptions } from '../core/ports';
 import type { Position } from '../core/session';
 import type { Clock } from '../lib/clock';
 import { getAsking, getBytes, getEmptyOrAbsent, getLife, getReplication } from '../redis/commands';
-import type { Asker } from '../redis/node-request';
 import { isNodeTrouble, Redirected, translateRedisError, unreachable } from '../redis/redis-errors';
 import type { Point } from './hash-ring';
 import type { Member } from './member';
@@ -26,12 +25,19 @@ export interface ShardReaderDeps {
   readonly clock: Clock;
 }
 
-/** A node that is being asked. */
+/** A node that was asked, and has not answered with a value. */
 interface Attempt {
   readonly member: Member;
+  /** It was the master then. */
   readonly isMaster: boolean;
-  readonly silenceMs: number;
-  readonly found: Promise<undefined>;
+  /** undefined: it has nothing under the key. */
+  readonly error: CacheError | undefined;
+}
+
+/** Who hears what a node has. Exactly one of the two is called. */
+interface Finder {
+  settle(found: Found | undefined): void;
+  fail(error: CacheError): void;
 }
 
 /** A node that is silent for so long is passed over for the next one; a healthy one takes under 1 ms. */
@@ -66,18 +72,18 @@ export class ShardReader {
     if (isBeyondReplicas) return this.#getForSession(key, positions, options, Infinity);
     const member = positions.length > 0 ? undefined : this.#members.choose([key], point, [], positions);
     if (member === undefined) return this.#search(key, point, options, positions, undefined);
-    const { isMaster, silenceMs } = this.#termsOf(member);
+    const isMaster = member === this.#members.master;
     // The straight way of nearly all reads: one promise. What it does not bring goes on as the first attempt of a search.
     return new Promise((resolve) => {
-      const searchOn = (found: Promise<undefined>): void => {
-        resolve(this.#search(key, point, options, positions, { member, isMaster, silenceMs, found }));
+      const searchOn = (error: CacheError | undefined): void => {
+        resolve(this.#search(key, point, options, positions, { member, isMaster, error }));
       };
-      this.#ask(member, key, options, silenceMs, {
+      this.#ask(member, key, options, this.#silenceMs, {
         settle: (found) => {
           if (found !== undefined || isMaster || !this.#isCluster) resolve(found);
-          else searchOn(Promise.resolve(undefined));
+          else searchOn(undefined);
         },
-        fail: (error) => searchOn(Promise.reject(error)),
+        fail: searchOn,
       });
     });
   }
@@ -107,7 +113,8 @@ export class ShardReader {
         continue;
       }
       tried.push(member);
-      const { isMaster, silenceMs } = attempt ?? this.#termsOf(member);
+      const isMaster = attempt?.isMaster ?? member === this.#members.master;
+      const silenceMs = this.#silenceMs;
       try {
         if (isMaster && positions.length > 0) {
           return await this.#getForSession(key, positions, options, silenceMs);
@@ -124,7 +131,8 @@ export class ShardReader {
           if (found.status === 'rejected') throw found.reason;
           return found.value;
         }
-        const found = await (attempt?.found ?? this.#get(member, key, options, silenceMs));
+        if (attempt?.error !== undefined) throw attempt.error;
+        const found = attempt === undefined ? await this.#get(member, key, options, silenceMs) : undefined;
         if (found !== undefined || isMaster || !this.#isCluster) return found;
         // Only the master knows whether the key is absent or on its way to another shard.
         return await this.#getFromMaster(key, options);
@@ -155,11 +163,9 @@ export class ShardReader {
     return this.#get(await this.#members.masterBy(options.deadlineMs), key, options, Infinity);
   }
 
-  #termsOf(member: Member): { readonly isMaster: boolean; readonly silenceMs: number } {
-    return {
-      isMaster: member === this.#members.master,
-      silenceMs: this.#members.isReplicated ? SILENCE_MS_MAX : Infinity,
-    };
+  /** How long a node may be silent before another one is asked, where there is one. */
+  get #silenceMs(): number {
+    return this.#members.isReplicated ? SILENCE_MS_MAX : Infinity;
   }
 
   #get(member: Member, key: Key, options: ReadOptions, silenceMs: number): Promise<Found | undefined> {
@@ -182,13 +188,7 @@ export class ShardReader {
    * kept for the longer life of the one before (R7); this way only an older value can, and of that its reader will be
    * told.
    */
-  #ask(
-    member: Member,
-    key: Key,
-    options: ReadOptions,
-    silenceMs: number,
-    asker: Asker<Found | undefined>,
-  ): void {
+  #ask(member: Member, key: Key, options: ReadOptions, silenceMs: number, finder: Finder): void {
     const { withLife, deadlineMs } = options;
     const { node } = member;
     const storedBytesMax = this.#storedBytesMax;
@@ -197,13 +197,13 @@ export class ShardReader {
     const source = member === this.#members.master ? 'master' : 'replica';
     // Taken before the question leaves: a gap until the answer comes makes it void.
     const { lease } = member.feed;
-    const fail = (error: CacheError): void => asker.fail(error);
+    const fail = (error: CacheError): void => finder.fail(error);
     const finish = (bytes: Buffer, remainingMs: number | undefined): void => {
-      asker.settle({ bytes, remainingMs, askedAtMs, source, lease }, Infinity);
+      finder.settle({ bytes, remainingMs, askedAtMs, source, lease });
     };
     const askAgain = (lifeMs: number | undefined): void => {
       const settle = (bytes: Buffer | null): void => {
-        if (bytes === null) asker.settle(undefined, Infinity);
+        if (bytes === null) finder.settle(undefined);
         // The life is of what was there before: it holds for nothing but the empty value.
         else finish(bytes, bytes.length === 0 ? lifeMs : undefined);
       };
@@ -226,7 +226,7 @@ export class ShardReader {
       if (!Buffer.isBuffer(value)) fail(value ?? unreachable());
       else if (value.length > 0) finish(value, lifeMs);
       // No life: it was absent when that was asked, so a miss needs no second trip.
-      else if (lifeMs === undefined) asker.settle(undefined, Infinity);
+      else if (lifeMs === undefined) finder.settle(undefined);
       else askAgain(lifeMs);
     };
     node.ask(getBytes(key, storedBytesMax), { settle: takeValue, fail: takeValue }, deadlineMs, silenceMs);
