@@ -94,14 +94,16 @@ export class ReplyFramer {
       this.#keep();
       return undefined;
     }
-    const part = this.#chunk.subarray(this.#start, this.#at);
+    const start = this.#start;
     const gathered = this.#gathered;
-    const bytes = this.#earlierBytes + part.length;
+    const bytes = this.#earlierBytes + this.#at - start;
     this.#start = this.#at;
     this.#elementsLeft = 1;
     this.#earlierBytes = 0;
     this.#gathered = undefined;
+    // Before a view is made: who only wants to know whether replies have an end has each of them dropped.
     if (bytes > this.#bytesMax) return TOO_LARGE;
+    const part = this.#chunk.subarray(start, this.#at);
     if (gathered === undefined) return part;
     gathered.add(part);
     return gathered.whole();
