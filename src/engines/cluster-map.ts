@@ -18,7 +18,7 @@ import {
   type ClusterGroup,
   type ClusterView,
 } from '../redis/cluster-topology';
-import { getClusterNodes } from '../redis/commands';
+import { clusterNodes } from '../redis/commands';
 import type { Redirection } from '../redis/redis-errors';
 import { Trouble } from '../redis/trouble';
 import type { Member } from './member';
@@ -168,7 +168,7 @@ export class ClusterMap {
     const connected =
       ({ address, node }: Member): Informant =>
       async (deadlineMs) =>
-        parseClusterNodes(await node.run(getClusterNodes(), deadlineMs), address);
+        parseClusterNodes(await node.run(clusterNodes, deadlineMs), address);
     const stranger =
       (address: NodeAddress): Informant =>
       (deadlineMs) =>

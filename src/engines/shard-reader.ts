@@ -8,7 +8,7 @@ import { CacheError } from '../core/errors';
 import type { Found, ReadOptions } from '../core/ports';
 import type { Position } from '../core/session';
 import type { Clock } from '../lib/clock';
-import { getAsking, getBytes, getEmptyOrAbsent, getLife, getReplication } from '../redis/commands';
+import { getAsking, getBytes, getEmptyOrAbsent, getLife, replicationState } from '../redis/commands';
 import { isNodeTrouble, Redirected, translateRedisError, unreachable } from '../redis/redis-errors';
 import type { Point } from './hash-ring';
 import type { Member } from './member';
@@ -123,7 +123,7 @@ export class ShardReader {
           // 1. it told that it has all  2. a failover loses a write; it is loaded anew from a master without that
           // 3. it is asked: so it says so again in front of the value. Where it has not, another one is asked.
           const [learnt, found] = await Promise.allSettled([
-            member.node.run(getReplication(), options.deadlineMs, silenceMs),
+            member.node.run(replicationState, options.deadlineMs, silenceMs),
             this.#get(member, key, options, silenceMs),
           ]);
           if (learnt.status === 'rejected') throw learnt.reason;
@@ -248,7 +248,7 @@ export class ShardReader {
   ): Promise<Found | undefined> {
     const master = await this.#members.masterBy(options.deadlineMs);
     const [learnt, found] = await Promise.allSettled([
-      master.node.run(getReplication(), options.deadlineMs, silenceMs),
+      master.node.run(replicationState, options.deadlineMs, silenceMs),
       isAsking ? this.#getAsking(master, key, options) : this.#get(master, key, options, silenceMs),
     ]);
     if (learnt.status === 'rejected') throw learnt.reason;

@@ -12,7 +12,7 @@ import type { Session } from '../core/session';
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import type { NodeAddress } from '../redis/client';
-import { asking, getReplication, type NodeCommand, type RedisChange } from '../redis/commands';
+import { asking, replicationState, type NodeCommand, type RedisChange } from '../redis/commands';
 import { ConfirmingConnection } from '../redis/confirming-connection';
 import type { Asker } from '../redis/node-request';
 import { NotDone, Overloaded, Redirected, unreachable } from '../redis/redis-errors';
@@ -216,7 +216,7 @@ export class ShardWriter {
   /** Where the master stands, asked behind a change. @throws CacheError when that cannot be learnt */
   async #stateBehind(master: Member, deadlineMs: number): Promise<Replication> {
     try {
-      const state = await master.node.run(getReplication(), deadlineMs);
+      const state = await master.node.run(replicationState, deadlineMs);
       if (state.role === 'master') return state;
     } catch {
       // Said below.

@@ -9,7 +9,7 @@
 import type { Clock } from '../lib/clock';
 import { withDeadline } from '../lib/deadline';
 import { createClient, nameOfAddress, type NodeAddress } from './client';
-import { getClusterNodes } from './commands';
+import { asSender, clusterNodes } from './commands';
 import { unreachable } from './redis-errors';
 
 export interface ClusterNode {
@@ -92,7 +92,7 @@ export async function askForView(
   // The promise tells what is wrong; ioredis throws when nobody listens.
   client.on('error', () => undefined);
   try {
-    const answer = client.connect().then(() => getClusterNodes()(client));
+    const answer = client.connect().then(() => asSender(clusterNodes)(client));
     return parseClusterNodes(await withDeadline(answer, deadlineMs - clock.now(), unreachable), address);
   } finally {
     client.disconnect();

@@ -18,8 +18,8 @@ export interface SingleCommand<T> {
 }
 
 /**
- * Sends one command, or several that go out together, on a connected client. What goes wrong rejects; it never
- * throws.
+ * Sends several commands that belong together on a connected client: what is one command is a `SingleCommand`. What goes
+ * wrong rejects; it never throws.
  */
 export type RedisCommand<T> = (client: Redis) => Promise<T>;
 
@@ -183,10 +183,14 @@ export function deleteKey(key: Key, condition?: Expected): RedisChange<boolean> 
 }
 
 /** A page of a walk over all keys; '0' begins one, and a returned '0' ends it. */
-export function scanPage(cursor: string): RedisCommand<readonly [string, readonly Buffer[]]> {
-  return async (client) => {
-    const [next, keys] = await client.scanBuffer(cursor, 'COUNT', 500);
-    return [next.toString(), keys];
+export function scanPage(cursor: string): SingleCommand<readonly [string, readonly Buffer[]]> {
+  return {
+    words: ['SCAN', cursor, 'COUNT', 500],
+    parse: (reply) => {
+      if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw nonsense();
+      const [next, keys] = reply as [unknown, readonly Buffer[]];
+      return [String(next), keys];
+    },
   };
 }
 
@@ -201,22 +205,27 @@ export const masterOffset: SingleCommand<number> = {
 };
 
 /** What the node says of its replication. */
-export function getReplication(): RedisCommand<Replication> {
-  return async (client) => {
-    const replication = parseReplication(await client.info('replication'));
+export const replicationState: SingleCommand<Replication> = {
+  words: ['INFO', 'replication'],
+  parse: (text) => {
+    const replication = parseReplication(String(text));
     if (replication === undefined) {
       throw new Error('INFO replication gives no role, replication id or offset');
     }
     return replication;
-  };
-}
+  },
+};
 
 /** The cluster as this node of it sees it: the text of CLUSTER NODES. */
-export function getClusterNodes(): RedisCommand<string> {
-  return async (client) => String(await client.cluster('NODES'));
-}
+export const clusterNodes: SingleCommand<string> = { words: ['CLUSTER', 'NODES'], parse: String };
 
 /** Waits until so many replicas have what this connection wrote, and says how many have. Blocks the connection. */
-export function waitForReplicas(count: number, patienceMs: number): RedisCommand<number> {
-  return async (client) => client.wait(count, patienceMs);
+export function waitForReplicas(count: number, patienceMs: number): SingleCommand<number> {
+  return {
+    words: ['WAIT', count, patienceMs],
+    parse: (reply) => {
+      if (typeof reply !== 'number') throw nonsense();
+      return reply;
+    },
+  };
 }

@@ -127,7 +127,7 @@ export class ConfirmingConnection {
       });
       if (made.length === 0) return;
       const patienceMs = Math.max(1, Math.floor(untilMs - this.#clock.now() - MARGIN_MS));
-      const confirmed = await inTime(waitForReplicas(this.#replicas, patienceMs)(client));
+      const confirmed = await inTime(asSender(waitForReplicas(this.#replicas, patienceMs))(client));
       for (const candidate of made) candidate.settle(confirmed, reached);
     } catch (thrown) {
       for (const candidate of group) candidate.refuse(tooFew(thrown));

@@ -16,7 +16,7 @@ import { withDeadline } from '../lib/deadline';
 import { ChangeGroup } from './change-group';
 import { createClient, nameOfAddress, UNSENT_BYTES_MAX, watchHandshake, type NodeAddress } from './client';
 import { CommandBatch } from './command-batch';
-import { getReplication, masterOffset, type NodeCommand } from './commands';
+import { asSender, masterOffset, replicationState, type NodeCommand } from './commands';
 import { NodeRequest, type Asker } from './node-request';
 import { overloaded, reasonOf, timedOut, tooLate, unreachable } from './redis-errors';
 import { ReplyFramer } from './reply-framer';
@@ -238,7 +238,7 @@ export class RedisNode {
     const heardBytes = this.#heardBytes();
     const askedAtMs = this.#clock.now();
     try {
-      const answer = getReplication()(this.#client);
+      const answer = asSender(replicationState)(this.#client);
       this.#learn(await withDeadline(answer, PROBE_WAIT_MS, timedOut), askedAtMs);
     } catch (thrown) {
       const isLate = thrown instanceof CacheError && thrown.code === 'timeout';
