@@ -10,7 +10,10 @@ import { parseReplication, type Replication } from './replication';
 
 type Words = [string, ...(string | number | Buffer)[]];
 
-/** One command that has one reply, as words: `RedisNode` spells it itself. Text in it is ASCII. */
+/**
+ * One command that has one reply, as words: `RedisNode` spells it itself. Text in it is of one byte a character, as keys
+ * are.
+ */
 export interface SingleCommand<T> {
   readonly words: Readonly<Words>;
   /** The meaning of the reply, in which text is bytes. What it throws is what became of the command. */
@@ -28,7 +31,15 @@ export type NodeCommand<T> = SingleCommand<T> | RedisCommand<T>;
 /** The command as a function, for whatever client. */
 export function asSender<T>(command: NodeCommand<T>): RedisCommand<T> {
   if (typeof command === 'function') return command;
-  return async (client) => command.parse(await client.callBuffer(...command.words));
+  return async (client) => {
+    const [name, ...args] = command.words;
+    return command.parse(await client.callBuffer(name, ...forClient(args)));
+  };
+}
+
+/** Words for ioredis, which writes text as UTF-8. */
+function forClient(words: readonly Words[number][]): Words[number][] {
+  return words.map((word) => (typeof word === 'string' ? keyArgument(word) : word));
 }
 
 /**
@@ -39,7 +50,7 @@ export function asSender<T>(command: NodeCommand<T>): RedisCommand<T> {
 export function getBytes(key: Key, bytesMax: number): SingleCommand<Buffer> {
   // GETRANGE counts from 0 and includes its end, so it is asked for one byte more than may come.
   return {
-    words: ['GETRANGE', keyArgument(key), 0, bytesMax],
+    words: ['GETRANGE', key, 0, bytesMax],
     parse: (reply) => checkedSize(reply, bytesMax),
   };
 }
@@ -50,7 +61,7 @@ export function getBytes(key: Key, bytesMax: number): SingleCommand<Buffer> {
  */
 export function getEmptyOrAbsent(key: Key, bytesMax: number): SingleCommand<Buffer | null> {
   return {
-    words: ['GET', keyArgument(key)],
+    words: ['GET', key],
     parse: (reply) => (reply === null ? null : checkedSize(reply, bytesMax)),
   };
 }
@@ -85,7 +96,7 @@ export function asking<T>(command: NodeCommand<T>): RedisCommand<T> {
 
 /** Remaining life in ms; Infinity: no expiry; undefined: absent. */
 export function getLife(key: Key): SingleCommand<number | undefined> {
-  return { words: ['PTTL', keyArgument(key)], parse: lifeOf };
+  return { words: ['PTTL', key], parse: lifeOf };
 }
 
 /** PTTL's answer: −1 is no expiry, −2 no key. */
@@ -109,8 +120,8 @@ export function sendAnnouncedChange<T>(change: RedisChange<T>, channel: string):
   return async (client) => {
     const settled = await Promise.allSettled([
       client.call('MULTI'),
-      client.call(name, ...args),
-      client.call('PUBLISH', channel, keyArgument(change.key)),
+      client.call(name, ...forClient(args)),
+      client.call('PUBLISH', ...forClient([channel, change.key])),
       client.callBuffer('EXEC'),
     ]);
     const [begun, made] = settled;
@@ -155,11 +166,10 @@ export function setValue(
   bytes: Buffer,
   { ttlMs, condition }: Pick<WriteOptions, 'ttlMs' | 'condition'>,
 ): RedisChange<boolean> {
-  const name = keyArgument(key);
   const words: Words =
     typeof condition === 'object'
-      ? ['EVAL', SET_EXPECTED_SCRIPT, 1, name, condition.expected, bytes]
-      : ['SET', name, bytes];
+      ? ['EVAL', SET_EXPECTED_SCRIPT, 1, key, condition.expected, bytes]
+      : ['SET', key, bytes];
   if (ttlMs === 'keep') words.push('KEEPTTL');
   else if (ttlMs > 0) words.push('PX', ttlMs);
   if (typeof condition === 'string') words.push(condition);
@@ -176,9 +186,8 @@ function isOk(reply: unknown): boolean {
 
 /** False: there was nothing, or something else than was expected. */
 export function deleteKey(key: Key, condition?: Expected): RedisChange<boolean> {
-  const name = keyArgument(key);
   const words: Words =
-    condition === undefined ? ['DEL', name] : ['EVAL', DELETE_EXPECTED_SCRIPT, 1, name, condition.expected];
+    condition === undefined ? ['DEL', key] : ['EVAL', DELETE_EXPECTED_SCRIPT, 1, key, condition.expected];
   return { key, words, parse: isOne };
 }
 

@@ -126,6 +126,29 @@ it.each([
   expect(outcome).toMatchObject({ code: 'unavailable', message: expect.stringContaining('may stand') });
 });
 
+it.each([
+  ['a single command', (key: string) => set(key)],
+  ['a transaction', (key: string) => sendAnnouncedChange(set(key), 'channel')],
+  ['a command behind ASKING', (key: string) => asking(set(key))],
+])('a key of any bytes comes to Redis as it is in %s, and in its announcement', async (form, commandFor) => {
+  const { node } = await openNode();
+  const announced: Buffer[] = [];
+  const subscriber = redis.client.duplicate();
+  stopAfterTests(() => {
+    subscriber.disconnect();
+    return Promise.resolve();
+  });
+  await subscriber.subscribe('channel');
+  subscriber.on('messageBuffer', (_channel: Buffer, message: Buffer) => announced.push(message));
+  const bytes = Buffer.from([0x6b, 0x00, 0x0d, 0x0a, 0x80, 0xc3, 0xff]);
+  const command = commandFor(bytes.toString('latin1'));
+  expect(await change(node, command)).toBe(true);
+  expect(await redis.client.keysBuffer('*')).toEqual([bytes]);
+  await redis.client.publish('channel', 'last');
+  await eventually(() => announced.at(-1)?.toString() === 'last');
+  expect(announced.slice(0, -1)).toEqual(form === 'a transaction' ? [bytes] : []);
+});
+
 it('what is too late to leave does not, and was not done', async () => {
   const { node } = await openNode();
   const outcomes = [

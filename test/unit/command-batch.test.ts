@@ -13,14 +13,14 @@ it('commands leave in one write, with every byte as it was', () => {
   const { batch, written } = setUp();
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   batch.add(['SET', bytes, Buffer.alloc(0), 'PX', 1500]);
-  batch.add(['GET', 'k']);
+  batch.add(['GET', 'k\xff']);
   expect(written).toEqual([]);
   batch.flush();
   expect(written).toEqual([
     Buffer.concat([
       Buffer.from('*5\r\n$3\r\nSET\r\n$256\r\n'),
       bytes,
-      Buffer.from('\r\n$0\r\n\r\n$2\r\nPX\r\n$4\r\n1500\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n'),
+      Buffer.from('\r\n$0\r\n\r\n$2\r\nPX\r\n$4\r\n1500\r\n*2\r\n$3\r\nGET\r\n$2\r\nk\xff\r\n', 'latin1'),
     ]),
   ]);
   batch.flush();
