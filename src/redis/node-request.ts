@@ -32,12 +32,8 @@ export interface RequestGroup {
 
 const NO_ARGS: readonly string[] = [];
 
-/** As ioredis's own pipelines have it: where the bytes of a command go, if not to the socket. Ours are in the batch. */
-const ELSEWHERE = {
-  isPipeline: true,
-  write: () => true,
-  destination: { redis: { stream: undefined as unknown as Redis['stream'] } },
-} as const;
+/** Where ioredis writes what `toWritable` gives: nowhere. The bytes are in the batch. */
+const ELSEWHERE = { write: () => true } as unknown as Redis['stream'];
 
 export class NodeRequest<T = unknown> {
   /** Monotonic. */
