@@ -9,16 +9,13 @@
  */
 import { CacheError, nonsense } from '../core/errors';
 import type { Words } from '../core/ports';
-import { refusalOf } from '../redis/redis-errors';
+import { refusalOf, withoutPreamble } from '../redis/redis-errors';
 import type { AwaitedCommand, ReplyWaiter } from '../redis/relay-connection';
 import { elementsOf, errorTextOf } from '../redis/reply-framer';
 import type { RelayEntry } from './relay-entry';
 
 const MULTI: Words = [Buffer.from('MULTI')];
 const EXEC: Words = [Buffer.from('EXEC')];
-
-/** What comes true while commands are queued is told by EXEC, behind words of its own; nothing was done then. */
-const PREAMBLE = /^EXECABORT .* because of: -?/;
 
 export class RelayEnvelope implements ReplyWaiter {
   readonly deadlineMs: number;
@@ -63,11 +60,12 @@ export class RelayEnvelope implements ReplyWaiter {
         return;
       }
     }
-    const aborted = errorTextOf(reply)?.replace(PREAMBLE, '');
-    if (aborted === undefined) {
+    const error = errorTextOf(reply);
+    if (error === undefined) {
       this.#carriedOut(reply);
       return;
     }
+    const aborted = withoutPreamble(error);
     const refusal = refusalOf(aborted);
     if (refusal !== undefined) {
       this.#entry.refuse(refusal);

@@ -1,12 +1,12 @@
 /**
  * The commands that leave a connection in one turn, as Redis reads them (`command-encoder.ts` has a picture). They are put
  * together as text of one byte a character and written at once: a write for each, as ioredis does it, costs as much as the
- * command itself.
+ * command itself. Not by `command-encoder.ts`: most words here are text, which would have to become bytes one by one, and
+ * those of a relayed command are bytes already.
  */
+import { COPIED_BYTES_MAX } from './command-encoder';
 import type { SingleCommand } from './commands';
 
-/** Longer words are not copied on their way out. */
-const COPIED_BYTES_MAX = 16 * 1024;
 /** More text than this goes to the sink at once, which gathers it: there is an end to how long a string can be. */
 const TEXT_CHARS_MAX = 256 * 1024;
 

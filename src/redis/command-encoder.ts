@@ -5,7 +5,7 @@
 import type { Words } from '../core/ports';
 
 /** Longer words are not copied on their way out. */
-const COPIED_BYTES_MAX = 16 * 1024;
+export const COPIED_BYTES_MAX = 16 * 1024;
 /** Up to here a loop is quicker than a call. */
 const LOOPED_BYTES_MAX = 24;
 

@@ -135,17 +135,11 @@ export function sendAnnouncedChange<T>(change: RedisChange<T>, channel: string):
       );
     }
     // What is refused while it is queued (out of memory, demoted) says so itself; EXEC only says that it was.
-    for (const outcome of settled) if (outcome.status === 'rejected') throw withoutPreamble(outcome.reason);
+    for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason;
     const [reply] = (settled[3] as PromiseFulfilledResult<unknown>).value as readonly unknown[];
     if (reply instanceof Error) throw reply;
     return change.parse(reply);
   };
-}
-
-/** What comes true between the change and EXEC is told by EXEC, behind words of its own; nothing was done then. */
-function withoutPreamble(thrown: unknown): unknown {
-  if (thrown instanceof Error) thrown.message = thrown.message.replace(/^EXECABORT .* because of: -?/, '');
-  return thrown;
 }
 
 /**

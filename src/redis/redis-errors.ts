@@ -62,17 +62,25 @@ function withoutScript(reply: string): string {
   return reply.replace(IN_SCRIPT, '');
 }
 
+/**
+ * What comes true between a queued command and its EXEC is told by EXEC, behind words of its own; nothing was done then.
+ * The reply without these.
+ */
+export function withoutPreamble(reply: string): string {
+  return reply.replace(/^EXECABORT .* because of: -?/, '');
+}
+
 /** The error of one command on one node, translated; the cause is for the log and quotes nothing. */
 export function translateRedisError(thrown: unknown): CacheError {
   if (thrown instanceof CacheError) return thrown;
-  const cause = withoutArguments(thrown);
-  const reply =
-    thrown instanceof Error && thrown.name === 'ReplyError' ? withoutScript(thrown.message) : undefined;
-  if (reply === undefined) {
+  const said = withoutPreamble(thrown instanceof Error ? thrown.message : 'unknown');
+  const cause = withoutArguments(said);
+  if (!(thrown instanceof Error) || thrown.name !== 'ReplyError') {
     // Not an answer of Redis: the connection failed, or ioredis gave the command up.
     const message = 'The connection to the shard of this key was lost. A WRITE or DELETE may stand.';
     return new CacheError('unavailable', message, { cause });
   }
+  const reply = withoutScript(said);
   if (reply.startsWith('OOM')) {
     return new CacheError('out_of_memory', 'The shard of this key is out of memory.', { cause });
   }
@@ -90,7 +98,7 @@ export function translateRedisError(thrown: unknown): CacheError {
  */
 export function refusalOf(error: string): CacheError | undefined {
   const reply = withoutScript(error);
-  return refusalIn(reply, withoutArguments(new Error(reply)));
+  return refusalIn(reply, withoutArguments(reply));
 }
 
 /**
@@ -178,8 +186,7 @@ export function reasonOf(thrown: unknown): string {
  * Redis quotes arguments in some of its errors, and ioredis hangs the whole command on its own: keys and values,
  * which must reach no log; and it tells whole replies that nobody asked for. What stands before tells enough.
  */
-function withoutArguments(thrown: unknown): Error {
-  const message = thrown instanceof Error ? thrown.message : 'unknown';
+function withoutArguments(message: string): Error {
   return new Error(message.split(/['"`]| Last (?:reply|error):/, 1)[0]);
 }
 

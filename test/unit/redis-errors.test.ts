@@ -18,6 +18,7 @@ const inScript = (reply: string) =>
 describe.each([
   ['alone', (reply: string) => reply],
   ['in a script', inScript],
+  ['told by EXEC', (reply: string) => `EXECABORT Transaction discarded because of: ${reply}`],
 ])('a refusal %s', (_where, told) => {
   it('of a node that was demoted is not done', () => {
     const error = translateRedisError(
