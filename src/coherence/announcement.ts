@@ -15,7 +15,7 @@
  *           …         each key: 4 bytes of length, and the key
  */
 import type { Key } from '../core/command';
-import { keyFromBytes } from '../core/key';
+import { keyWithin } from '../core/key';
 
 /** Changes on one shard. */
 export interface Changes {
@@ -97,7 +97,7 @@ export function parseAnnouncement(bytes: Buffer): Announcement | undefined {
       for (let n = 0; count !== EVERYTHING && n < count; n += 1) {
         const end = at + 4 + bytes.readUInt32LE(at);
         if (end > bytes.length) return undefined;
-        keys.push(keyFromBytes(bytes.subarray(at + 4, end)));
+        keys.push(keyWithin(bytes, at + 4, end));
         at = end;
       }
       changes.push({

@@ -57,15 +57,13 @@ export function createCoherence(config: CoherenceConfig, deps: CoherenceDeps): C
   switch (config.kind) {
     case 'tracking':
       return {
-        ...withoutTopic,
+        ...announcesNothing,
         kind,
         createFeed: feedWith(trackingDialect),
-        send: sendAlone,
-        publicationsOf: noPublications,
       };
     case 'pubsub':
       return {
-        ...withoutTopic,
+        ...announcesNothing,
         kind,
         createFeed: feedWith(pubsubDialect),
         send: (change) => sendAnnouncedChange(change, ANNOUNCEMENTS_CHANNEL),
@@ -79,16 +77,17 @@ export function createCoherence(config: CoherenceConfig, deps: CoherenceDeps): C
       });
     case 'none':
       return {
-        ...withoutTopic,
+        ...announcesNothing,
         kind,
         createFeed: () => silentFeed,
-        send: sendAlone,
-        publicationsOf: noPublications,
       };
   }
 }
 
-const withoutTopic: Pick<Coherence, 'join' | 'open' | 'close'> = {
+/** Gateways tell each other nothing. */
+const announcesNothing: Omit<Coherence, 'kind' | 'createFeed'> = {
+  send: (change) => change,
+  publicationsOf: () => [],
   join: () => undefined,
   open: () => Promise.resolve(),
   close: () => Promise.resolve(),
@@ -96,14 +95,6 @@ const withoutTopic: Pick<Coherence, 'join' | 'open' | 'close'> = {
 
 /** Nobody reads what is older than a few seconds. */
 const TOPIC_CONFIG = { 'cleanup.policy': 'delete', 'retention.ms': '600000', 'segment.ms': '600000' };
-
-function noPublications(): readonly Words[] {
-  return [];
-}
-
-function sendAlone<T>(change: RedisChange<T>): NodeCommand<T> {
-  return change;
-}
 
 const silentFeed: Feed = {
   lease: LEASE_WITHOUT_END,

@@ -14,7 +14,7 @@
  * as they are stored: what is encrypted stays so.
  */
 import type { Key } from '../core/command';
-import { keyFromBytes } from '../core/key';
+import { keyWithin } from '../core/key';
 import type { Version } from './version';
 
 export interface VersionedEntry extends Version {
@@ -94,7 +94,7 @@ function readEntry(bytes: Buffer, start: number, end: number, isTombstone: boole
   const isWhole = keyEnd > start + KEY_AT && (isTombstone ? keyEnd === end : keyEnd <= end);
   if (!isWhole) throw new MalformedMessage('a key does not fit its entry');
   return {
-    key: keyFromBytes(bytes.subarray(start + KEY_AT, keyEnd)),
+    key: keyWithin(bytes, start + KEY_AT, keyEnd),
     bytes: isTombstone ? undefined : bytes.subarray(keyEnd, end),
     time,
     origin: bytes.toString('hex', start + ORIGIN_AT, start + EXPIRY_AT),

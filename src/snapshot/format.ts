@@ -32,7 +32,7 @@
  * stands for its block and for its place: blocks that were lost, repeated or swapped do not pass either.
  */
 import { crc32 } from 'node:zlib';
-import { keyFromBytes } from '../core/key';
+import { keyWithin } from '../core/key';
 import type { ContentMarks, SavedEntry } from '../core/ports';
 
 export type SnapshotKind = 'entries' | 'keys';
@@ -173,7 +173,7 @@ export function parseRecords(payload: Buffer, records: number): SavedEntry[] {
     const key = take(payload.readUInt32LE(head + 1));
     const value = take(payload.readUInt32LE(head + 5));
     entries.push({
-      key: keyFromBytes(payload.subarray(key, value)),
+      key: keyWithin(payload, key, value),
       bytes: (flags & HAS_VALUE) === 0 ? undefined : payload.subarray(value, at),
       expiresAtMs,
       time,
