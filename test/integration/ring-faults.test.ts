@@ -181,19 +181,15 @@ it('a frozen master costs a write its deadline once; then writes are refused at 
   await eventually(() => write(KEYS[0]!, 'again'), 2000);
 }, 20_000);
 
-it.each([0, 1] as const)(
-  'a write with ack %d that is too late is refused at once, also while its master says nothing',
-  async (ack) => {
-    shard.master.freeze();
-    const key = KEYS[0]!;
-    const options = { ttlMs: 0, condition: undefined, ack, deadlineMs: clock.now() - 1 } as const;
-    const late = engine.write(key, Buffer.from('w'), options).catch((error: unknown) => error);
-    expect(await Promise.race([late, someTurns()])).toMatchObject({
-      message: expect.stringMatching(/nothing was done|not made/i) as string,
-    });
-    shard.master.thaw();
-  },
-);
+it('a write that is too late is refused at once, also while its master says nothing', async () => {
+  shard.master.freeze();
+  const options = { ttlMs: 0, condition: undefined, ack: 0, deadlineMs: clock.now() - 1 } as const;
+  const late = engine.write(KEYS[0]!, Buffer.from('w'), options).catch((error: unknown) => error);
+  expect(await Promise.race([late, someTurns()])).toMatchObject({
+    message: expect.stringContaining('Nothing was done') as string,
+  });
+  shard.master.thaw();
+});
 
 it('a write for which there is no room on the way to the master is refused at once, and the master is not asked why', async () => {
   const proxy = await startTcpProxy(shard.master);
