@@ -405,7 +405,8 @@ describeInBrowser('the console (without Chromium on PATH it is not tested)', () 
     await page.emulateMedia({ colorScheme: 'light' });
     expect(await background()).toBe('rgb(244, 246, 248)');
     expect(await page.locator('#plots canvas').count()).toBe(3);
-    expect(await drawn()).not.toBe(before);
+    // They are drawn anew when the page hears of it, which is not at once.
+    await eventually(async () => (await drawn()) !== before);
     const widest = `Math.max(...[...document.querySelectorAll('.plot-area')].map((each) => each.scrollWidth - each.clientWidth))`;
     expect(await page.evaluate(widest)).toBe(0);
     expect(await page.getByRole('heading', { level: 1 }).isVisible()).toBe(true);

@@ -22,7 +22,7 @@ export interface Child {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Settles when it has ended: its exit code, null after a signal. */
+  /** Settles when it has ended, and all that it said has been heard: its exit code, null after a signal. */
   readonly exited: Promise<number | null>;
   hasExited(): boolean;
   signal(name: NodeJS.Signals): void;
@@ -70,7 +70,8 @@ export function startChild(
 }
 
 async function exitOf(child: ChildProcess): Promise<number | null> {
-  const [code] = (await once(child, 'exit')) as [number | null];
+  // Not at `exit`: what it said last may still be in the pipe.
+  const [code] = (await once(child, 'close')) as [number | null];
   return code;
 }
 
