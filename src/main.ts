@@ -15,6 +15,7 @@ import type { Config } from './config/config';
 import { ConfigFaults, mergeEnvFile, parseClientsFilePath, parseEnv, type Environment } from './config/env';
 import { WORKERS_MAX } from './config/parsers';
 import { rewrap } from './rewrap';
+import { aborted } from './lib/aborted';
 import { systemClock } from './lib/clock';
 import { start } from './start';
 import { type ClosableLog, openLog } from './telemetry/log';
@@ -163,15 +164,6 @@ function tellParent({ port, respPort, grpcPort }: Ports): void {
   if (process.send === undefined) return;
   process.send({ port, respPort, grpcPort });
   process.disconnect();
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => {
-      resolve();
-    });
-    if (signal.aborted) resolve();
-  });
 }
 
 /**

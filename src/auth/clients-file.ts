@@ -49,8 +49,6 @@ const CLIENT_NAME = /^(?!api-key$)[A-Za-z0-9._-]{1,64}$/;
 export const CLIENT_NAME_FORM = '1 to 64 of A-Z a-z 0-9 . _ -, and not api-key';
 /** A UUID, as `tokens.ts` gives them out: a client's name that is taken for a token id must be noticed. */
 const TOKEN_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** With the flag u, only a surrogate outside a pair is one. It has no UTF-8. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export function isClientName(text: string): boolean {
   return CLIENT_NAME.test(text);
@@ -64,9 +62,9 @@ export function isScope(word: unknown): word is Scope {
   return SCOPES.some((scope) => scope === word);
 }
 
-/** Empty is no prefix: it would grant every key where somebody meant to narrow. */
+/** Empty is no prefix: it would grant every key where somebody meant to narrow. A lone surrogate has no UTF-8. */
 export function isPrefix(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && !LONE_SURROGATE.test(value);
+  return typeof value === 'string' && value !== '' && value.isWellFormed();
 }
 
 /** A file with nobody in it and a hash key of its own. */

@@ -8,7 +8,7 @@
 import type { Clock } from '../lib/clock';
 import { SingleFlight } from '../lib/single-flight';
 import { Turns } from '../lib/turns';
-import { BatchReplies, doesNotFit } from './batch-replies';
+import { executeBatch } from './batch';
 import type {
   Command,
   DeleteCommand,
@@ -183,54 +183,7 @@ export class Cache implements CacheService {
     commands: readonly Command[],
     deadlineMs: number,
   ): readonly Reply[] | Promise<readonly Reply[]> {
-    return this.#executeRest(principal, commands, deadlineMs, new BatchReplies());
-  }
-
-  /** The commands that have no reply yet, a window at a time; without a promise as long as all are near hits. */
-  #executeRest(
-    principal: Principal,
-    commands: readonly Command[],
-    deadlineMs: number,
-    replies: BatchReplies,
-  ): readonly Reply[] | Promise<readonly Reply[]> {
-    while (replies.list.length < commands.length) {
-      const begin = replies.list.length;
-      const next = commands.slice(begin, begin + replies.nextWindow);
-      const window = this.#executeWindow(principal, next, deadlineMs, replies.isFull);
-      if (window instanceof Promise) {
-        return window.then((settled) => {
-          replies.add(settled);
-          return this.#executeRest(principal, commands, deadlineMs, replies);
-        });
-      }
-      replies.add(window);
-    }
-    return replies.list;
-  }
-
-  #executeWindow(
-    principal: Principal,
-    commands: readonly Command[],
-    deadlineMs: number,
-    isFull: boolean,
-  ): readonly Reply[] | Promise<readonly Reply[]> {
-    const replies: (Reply | Promise<Reply>)[] = [];
-    /** The last unfinished command of each key: the next one on that key starts when it has settled. */
-    const unfinished = new Map<Key, Promise<Reply>>();
-    for (const command of commands) {
-      if (isFull && command.command === 'READ') {
-        replies.push(doesNotFit());
-        continue;
-      }
-      const before = unfinished.get(command.key);
-      const reply =
-        before === undefined
-          ? this.execute(principal, command, deadlineMs)
-          : before.then(() => this.execute(principal, command, deadlineMs));
-      if (reply instanceof Promise) unfinished.set(command.key, reply);
-      replies.push(reply);
-    }
-    return unfinished.size === 0 ? (replies as Reply[]) : settled(replies);
+    return executeBatch(commands, (command) => this.execute(principal, command, deadlineMs));
   }
 
   watch(caller: () => Principal, keys: readonly Key[]): Watch {
@@ -296,10 +249,17 @@ export class Cache implements CacheService {
   }
 
   #read(command: ReadCommand, deadlineMs: number): Reply | Promise<Reply> {
-    if (!isPlain(command)) return this.#readThrough(command, deadlineMs);
+    if (!isPlain(command)) return this.#readPast(command, deadlineMs);
     const value = this.#near.get(command.key);
     if (value === undefined) return this.#readThrough(command, deadlineMs);
     return { command: 'READ', status: 'SUCCESS', value, source: 'near' };
+  }
+
+  /** Past the near cache and those who fill it. */
+  #readPast(command: ReadCommand, deadlineMs: number): Promise<Reply> {
+    return this.#ask(command, false, deadlineMs)
+      .then((found) => replyOf(this.#decode(command.key, found)))
+      .catch((thrown: unknown) => failed(command, thrown));
   }
 
   /**
@@ -308,11 +268,6 @@ export class Cache implements CacheService {
    */
   #readThrough(command: ReadCommand, deadlineMs: number): Promise<Reply> {
     const { key } = command;
-    if (!isPlain(command)) {
-      return this.#ask(command, false, deadlineMs)
-        .then((found) => replyOf(this.#decode(key, found)))
-        .catch((thrown: unknown) => failed(command, thrown));
-    }
     const depart = (): Promise<Fetched | undefined> => this.#fetchAndFill(command, deadlineMs);
     return this.#flights.join(key, depart).then(replyOf, (error: unknown) => {
       // A flight has the deadline of whoever departed first. Who boarded late may have time for another one.
@@ -519,12 +474,6 @@ function existedBy(condition: 'NX' | 'XX' | undefined, done: boolean): boolean |
 
 function tooLate(): CacheError {
   return new CacheError('timeout', 'Other changes of this key did not end in time. Nothing was done.');
-}
-
-async function settled(replies: readonly (Reply | Promise<Reply>)[]): Promise<readonly Reply[]> {
-  const all: Reply[] = [];
-  for (const reply of replies) all.push(await reply);
-  return all;
 }
 
 /** @throws CacheError `forbidden` without the scope `admin` */

@@ -2,11 +2,11 @@
  * The rules of single fields that go beyond a type: from what JSON.parse gave to what the core understands. Each
  * throws a CacheError that names the field.
  */
-import { isUtf8 } from 'node:buffer';
 import { Json, type Key, type Value } from './command';
 import { CacheError } from './errors';
 import { keyFromText } from './key';
 import { type Limits, TTL_MS_MAX } from './limits';
+import { textOrBytes } from './value';
 
 export const TTL_SECONDS_MAX = TTL_MS_MAX / 1000;
 
@@ -52,7 +52,7 @@ export function parseBase64Value(text: string, limits: Limits): Value {
   if (bytes.toString('base64') !== text) {
     throw new CacheError('bad_request', '"value_base64" must be base64 with its padding (RFC 4648).');
   }
-  return isUtf8(bytes) ? bytes.toString('utf8') : bytes;
+  return textOrBytes(bytes);
 }
 
 /** Seconds to whole milliseconds, upwards, so that a short life never becomes 0, which means without end. */

@@ -1,4 +1,4 @@
-/** Walking over JSON text without parsing it. */
+/** JSON text by hand: walking over it without parsing, and strings as it has them. */
 
 const BACKSLASH = 92;
 

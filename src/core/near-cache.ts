@@ -150,7 +150,7 @@ export class NearCache {
     if (size > bytes) return;
     while (this.#entries.count >= this.#entriesMax || this.#entries.bytes + size > bytes)
       this.#evict(this.#entries.oldest());
-    this.#entries.add(key, value, expiresAtMs, this.#termsOf(lease));
+    this.#entries.add(key, value, size, expiresAtMs, this.#termsOf(lease));
   }
 
   /** The key may have changed: drops its entry and voids every ticket that is out for it. */

@@ -108,11 +108,10 @@ export class NearEntries {
     return form === JSON_TEXT ? new Json(value as string) : openBytes(value);
   }
 
-  /** A new entry, used last, for a key that has none. What is a window into something larger is copied. */
-  add(key: Key, value: Value, expiresAtMs: number, terms: Terms): void {
+  /** A new entry, used last, for a key that has none; `size` as in `sizeOf`. What is a window into something larger is copied. */
+  add(key: Key, value: Value, size: number, expiresAtMs: number, terms: Terms): void {
     const slot = this.#slots.add(ownText(key));
     if (slot >= this.#sizes.length) this.#grow();
-    const size = sizeOf(key, value);
     this.#expiresAtMs[slot] = expiresAtMs;
     this.#sizes[slot] = size;
     this.#terms[slot] = terms;

@@ -31,9 +31,6 @@ const JSON_HEADER = headerOf(FLAG_JSON);
 const SEALED_HEADER = headerOf(FLAG_SEALED);
 const SEALED_JSON_HEADER = headerOf(FLAG_SEALED | FLAG_JSON);
 
-/** With the `u` flag a pair is one character, so that only a lone half matches. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 /** Header, key id, nonce and tag, generously. */
 const ENVELOPE_BYTES_MAX = 128;
 
@@ -57,12 +54,9 @@ export function encodeValue(key: Key, value: Value, cipher: Cipher | undefined):
   let flags = 0;
   let payload: Buffer;
   if (typeof value === 'string') {
-    payload = Buffer.from(value, 'utf8');
-    // A lone surrogate has no UTF-8; JSON can escape it. ASCII, where the lengths agree, is spared the search.
-    if (payload.length !== value.length && LONE_SURROGATE.test(value)) {
-      flags = FLAG_JSON;
-      payload = Buffer.from(JSON.stringify(value), 'utf8');
-    }
+    // A lone surrogate has no UTF-8; JSON can escape it.
+    if (!value.isWellFormed()) flags = FLAG_JSON;
+    payload = Buffer.from(plainText(value), 'utf8');
   } else if (value instanceof Json) {
     flags = FLAG_JSON;
     payload = Buffer.from(value.text, 'utf8');
@@ -109,10 +103,13 @@ export function decodeValue(key: Key, stored: Buffer, cipher: Cipher | undefined
 export function openValue(key: Key, stored: Buffer, cipher: Cipher | undefined): Buffer {
   if (!hasMagic(stored)) return stored;
   const value = decodeValue(key, stored, cipher);
-  if (Buffer.isBuffer(value)) return value;
-  if (value instanceof Json) return Buffer.from(value.text, 'utf8');
-  // Text that UTF-8 cannot spell lies there as JSON.
-  return Buffer.from(value.isWellFormed() ? value : JSON.stringify(value), 'utf8');
+  return Buffer.isBuffer(value) ? value : Buffer.from(plainText(value), 'utf8');
+}
+
+/** A value that is no bytes, as text alone: a string itself where UTF-8 can spell it, JSON text for all else. */
+export function plainText(value: string | Json): string {
+  if (value instanceof Json) return value.text;
+  return value.isWellFormed() ? value : JSON.stringify(value);
 }
 
 /** Size for limits and accounting: the value's own bytes, before any envelope. */
@@ -147,7 +144,8 @@ function flagsOf(stored: Buffer): number | undefined {
   return (flags & ~(FLAG_JSON | FLAG_SEALED)) === 0 ? flags : undefined;
 }
 
-function textOrBytes(bytes: Buffer): Value {
+/** What bytes are as a value, wherever they come from: the text that they spell, else themselves, not copied. */
+export function textOrBytes(bytes: Buffer): Value {
   return isText(bytes) ? bytes.toString('utf8') : bytes;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Time, handed in. Nothing below `start.ts` reads a clock of its own, so every rule about time can be tested
- * by moving time instead of waiting for it.
+ * Time, handed in. Nothing below `start.ts` reads a clock of its own but the log and HTTP's `Date`, which keep
+ * no rule by it: so every rule about time can be tested by moving time instead of waiting for it.
  */
 
 /** The two times a cache needs; both in milliseconds, fractions allowed. */

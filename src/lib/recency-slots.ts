@@ -6,7 +6,7 @@
  *     before     2      0      3      1        behind 0 is the key used longest ago, before 0 the one used last
  *     behind     1      3      0      2        here: 1, 3, 2
  *
- * Slots are given out from 1 upwards, those that became free first, so columns are as long as the most keys at one time.
+ * Slots are given out from 1 upwards, free ones before new ones, so columns are as long as the most keys at one time.
  *
  * Whoever must meet every key while keys are used takes `recency-map.ts`: a walk along here is a hint, so that a use costs no more
  * than its links.

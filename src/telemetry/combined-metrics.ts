@@ -3,7 +3,7 @@
  * does not answer: a reader would take a sum that falls for one that began anew, and count all of it again. So what a
  * worker told last stays in the sums.
  */
-import { AggregatorRegistry, Registry } from 'prom-client';
+import { AggregatorRegistry, type Registry } from 'prom-client';
 import type { Sample } from './sampled-metric';
 
 /** One metric as prom-client hands it over: plain data. Its own types do not know it. */
@@ -18,21 +18,27 @@ interface PlainMetric {
 export type MetricSamples = readonly PlainMetric[];
 
 export class CombinedMetrics {
-  readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
   readonly #told = new Map<number, MetricSamples>();
   /** Of workers that are gone. */
   #former: MetricSamples = [];
 
-  /** What each worker that answered has told just now, by its number, and what else is to be in the sums. */
-  exposition(told: ReadonlyMap<number, MetricSamples>, others: MetricSamples): Promise<string> {
-    for (const [worker, samples] of told) this.#told.set(worker, samples);
-    const silent = [...this.#told].filter(([worker]) => !told.has(worker));
+  /** What that worker has counted by now. To be called as it answers, so never behind `retire`. */
+  tell(worker: number, samples: MetricSamples): void {
+    this.#told.set(worker, samples);
+  }
+
+  /** The sums: of those in `answered` all, of the others what only grows; and `others`. */
+  exposition(answered: ReadonlySet<number>, others: MetricSamples): Promise<string> {
+    const told = [...this.#told].map(([worker, samples]) => ({ isSilent: !answered.has(worker), samples }));
     const workers: PlainMetric = {
-      ...{ name: 'ringcache_workers', help: 'Workers that answered; the gauges are of these.' },
-      ...{ type: 'gauge', aggregator: 'sum', values: [{ labels: {}, value: told.size }] },
+      name: 'ringcache_workers',
+      help: 'Workers that answered; the gauges are of these.',
+      type: 'gauge',
+      aggregator: 'sum',
+      values: [{ labels: {}, value: told.filter(({ isSilent }) => !isSilent).length }],
     };
-    const counters = silent.map(([, samples]) => countersOf(samples));
-    return combined([...told.values(), ...counters, this.#former, others, [workers]]).metrics();
+    const parts = told.map(({ isSilent, samples }) => (isSilent ? countersOf(samples) : samples));
+    return combined([...parts, this.#former, others, [workers]]).metrics();
   }
 
   /** That worker is gone; the next one of its number counts from 0. */

@@ -14,7 +14,8 @@ const LINE_FEED = 0x0a;
 const STANDARD_OUTPUT = 1;
 
 /**
- * Starts this program once more, as a worker. A connection that is being handed to it when it dies is closed.
+ * Starts this program once more, as a worker; one for which the system has no room ends. A connection that is being handed to
+ * it when it dies is closed.
  */
 export function forkWorker(events: WorkerEvents): WorkerProcess {
   cluster.schedulingPolicy = cluster.SCHED_RR;
@@ -22,14 +23,22 @@ export function forkWorker(events: WorkerEvents): WorkerProcess {
   cluster.setupPrimary({
     stdio: ['ignore', takesWholeWrites(STANDARD_OUTPUT) ? 'inherit' : 'pipe', 'inherit', 'ipc'],
   });
-  const worker = cluster.fork();
+  let worker: Worker;
+  try {
+    worker = cluster.fork();
+  } catch {
+    // Where there is no memory; where there are no descriptors, it is a child that has never been, and says that it has ended.
+    setImmediate(() => events.onEnd({ exitCode: null, signal: null }));
+    return { pid: 0, send: () => undefined, kill: () => undefined };
+  }
   const { process: child } = worker;
-  closeUntaken(worker);
+  // Before all else, for this is how it says that it could not be started; its end follows.
+  worker.on('error', () => undefined);
+  if (child.pid !== undefined) closeUntaken(worker);
   const log = new WholeLines(events.onLines);
   child.stdout?.on('data', (bytes: Buffer) => log.add(bytes));
   // A worker that dies in the middle of a message is one that has ended.
   child.stdout?.on('error', () => undefined);
-  worker.on('error', () => undefined);
   worker.on('message', (message: ToSupervisor) => events.onMessage(message));
   child.on('close', (exitCode, signal) => events.onEnd({ exitCode, signal }));
   return {

@@ -10,11 +10,12 @@
  */
 import { CacheError } from '../core/errors';
 import type { Log, SnapshotResult } from '../core/ports';
+import { aborted } from '../lib/aborted';
 import type { Clock } from '../lib/clock';
 import type { ClosableLog } from '../telemetry/log';
 import { CombinedMetrics, type MetricSamples } from '../telemetry/combined-metrics';
 import type { Begin, Ports, WorkerAnswers } from './messages';
-import { wholeReport, type WholeReport } from '../core/whole-report';
+import { type Report, wholeReport, type WholeReport } from '../core/whole-report';
 import { type Fork, StartFailure } from './worker-process';
 import { WorkerSlot } from './worker-slot';
 
@@ -81,10 +82,7 @@ export class Supervisor {
    * @throws StartFailure
    */
   async run(stop: AbortSignal, onServing: (ports: Ports) => void): Promise<void> {
-    const stopAsked = new Promise<undefined>((resolve) => {
-      if (stop.aborted) resolve(undefined);
-      stop.addEventListener('abort', () => resolve(undefined), { once: true });
-    });
+    const stopAsked = aborted(stop).then(() => undefined);
     const opened = this.#openAll();
     // Who is stopped while he starts may well end.
     opened.catch(() => undefined);
@@ -153,17 +151,26 @@ export class Supervisor {
     clearTimeout(timer);
   }
 
+  /**
+   * 1. a worker has answered, and another one is waited for,
+   * 2. the first one dies: what it has told stays in the sums, and its successor counts from 0.
+   *
+   * So an answer is taken when it comes, and not when all are there.
+   */
   async #exposition(): Promise<string> {
-    const [told, own] = await Promise.all([this.#askAll('metrics'), this.#options.ownMetrics()]);
-    return this.#metrics.exposition(new Map(told.map(([slot, samples]) => [slot.number, samples])), own);
+    const answered = new Set<number>();
+    const asked = this.#askAll('metrics', (slot, samples) => {
+      this.#metrics.tell(slot.number, samples);
+      answered.add(slot.number);
+    });
+    const [own] = await Promise.all([this.#options.ownMetrics(), asked]);
+    return this.#metrics.exposition(answered, own);
   }
 
   async #report(): Promise<WholeReport> {
-    const told = await this.#askAll('report');
-    const report = wholeReport(
-      told.map(([, each]) => each),
-      this.#options.count,
-    );
+    const told: Report[] = [];
+    await this.#askAll('report', (_slot, each) => told.push(each));
+    const report = wholeReport(told, this.#options.count);
     if (report === undefined) throw new CacheError('unavailable', 'No worker answers; try again soon.');
     return report;
   }
@@ -174,13 +181,12 @@ export class Supervisor {
     return first.ask('snapshot', SNAPSHOT_MS);
   }
 
-  /** The answers of those that serve and answer in time. */
-  async #askAll<T extends keyof WorkerAnswers>(about: T): Promise<[WorkerSlot, WorkerAnswers[T]][]> {
+  /** Asks those that serve; settles when each has answered, or its time is over. Each answer is handed on as it comes. */
+  async #askAll<T extends keyof WorkerAnswers>(
+    about: T,
+    onAnswer: (slot: WorkerSlot, answer: WorkerAnswers[T]) => void,
+  ): Promise<void> {
     const serving = this.#slots.filter(({ isServing }) => isServing);
-    const answers = await Promise.allSettled(serving.map((slot) => slot.ask(about, ASK_MS)));
-    return serving.flatMap((slot, at) => {
-      const answer = answers[at];
-      return answer?.status === 'fulfilled' ? [[slot, answer.value] as [WorkerSlot, WorkerAnswers[T]]] : [];
-    });
+    await Promise.allSettled(serving.map(async (slot) => onAnswer(slot, await slot.ask(about, ASK_MS))));
   }
 }

@@ -37,7 +37,7 @@ const SNAPSHOT_MS = 620_000;
 
 export class WorkerLink {
   readonly #channel: WorkerChannel;
-  readonly #dialogue: Dialogue<WholeAnswers & Record<string, unknown>>;
+  readonly #dialogue: Dialogue<WholeAnswers>;
   readonly #begin: Promise<Begin>;
   readonly #stop = new AbortController();
   /** Else it ends at once when the line does: it has nobody to answer, and waits for what nobody will say any more. */

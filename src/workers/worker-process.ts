@@ -23,7 +23,7 @@ export interface WorkerEnd {
   readonly signal: string | null;
 }
 
-/** Starts one. */
+/** Starts one. Never throws: what cannot be started ends, in a later turn. */
 export type Fork = (events: WorkerEvents) => WorkerProcess;
 
 /** A start that came to nothing; the message is for whoever started it. */

@@ -35,7 +35,7 @@ const STEADY_MS = 60_000;
 
 interface Present {
   readonly worker: WorkerProcess;
-  readonly dialogue: Dialogue<WorkerAnswers & Record<string, unknown>>;
+  readonly dialogue: Dialogue<WorkerAnswers>;
   /** Why its start failed, in its own words. */
   reason: string | undefined;
   servingSinceMs: number | undefined;

@@ -1,4 +1,5 @@
 /** The built program with two workers over a real Redis: one service to all who look at it, also while a worker dies. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
@@ -15,7 +16,7 @@ import { runClient } from '../unit/auth-support';
 
 const READ = { command: 'READ', key: 'k' };
 /** What the process above the workers says; all other lines are theirs. */
-const OF_SUPERVISOR = new Set(['all workers serve', 'a worker has ended']);
+const OF_SUPERVISOR = new Set(['all workers serve', 'a worker has ended', 'a worker could not start']);
 
 let redis: RedisProcess;
 let gateway: Gateway;
@@ -294,6 +295,27 @@ it('a worker that is killed is replaced; those who are connected to the other on
   await eventually(async () => (await two.get('/status')).json().workers.answered === 2);
   // A sum that fell would be read as one that began anew.
   expect(await deleted()).toBe(before + 3);
+});
+
+it('a worker for which there is no descriptor is started when there is one; the other one serves', async () => {
+  const callers = await openCallerOfEach(gateway, 2);
+  const [pid] = pidsOf(gateway) as [number];
+  const failed = () => gateway.lines.filter((line) => line.includes('a worker could not start')).length;
+  const before = failed();
+  const limit = (soft: string): void =>
+    void execFileSync('prlimit', ['--pid', String(gateway.pid), `--nofile=${soft}:`]);
+  const [, usual] = /^Max open files +(\d+)/m.exec(readFileSync(`/proc/${gateway.pid}/limits`, 'latin1'))!;
+  const loads = callers.map((caller) => load([caller]));
+  // Its standard channels have these.
+  limit('3');
+  process.kill(pid, 'SIGKILL');
+  await eventually(() => failed() > before + 1);
+  limit(usual!);
+  await eventually(() => pidsOf(gateway).length === 2, 10_000);
+  await openCallerOfEach(gateway, 2);
+  const failures = await Promise.all(loads.map((each) => each.end()));
+  // The last request to the one that was killed.
+  expect(failures.map(({ length }) => length).sort()).toEqual([0, 1]);
 });
 
 it('a connection that is being handed to a worker that has died is closed; the others are answered', async () => {

@@ -73,7 +73,7 @@ it.each([
       }
       model.set(key, entry);
       modelBytes += size;
-      entries.add(key, entry.value, entry.expiresAtMs, entry.terms);
+      entries.add(key, entry.value, sizeOf(key, entry.value), entry.expiresAtMs, entry.terms);
       most = Math.max(most, model.size);
     };
     const checkAll = (): void => {
@@ -133,7 +133,7 @@ it('nothing of what was dropped is kept in its slot', async () => {
   const put = (key: string): WeakRef<object>[] => {
     const value = Buffer.allocUnsafeSlow(TEXT_BYTES_MAX + 1);
     const itsTerms = { lease: LEASE_WITHOUT_END, era: 0 };
-    entries.add(key as Key, value, Infinity, itsTerms);
+    entries.add(key as Key, value, sizeOf(key as Key, value), Infinity, itsTerms);
     return [new WeakRef(value), new WeakRef(itsTerms)];
   };
   const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);

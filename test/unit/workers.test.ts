@@ -218,6 +218,37 @@ it('whoever asks for metrics hears those of all that answer in time', async () =
   await stopAll();
 });
 
+it('what a worker told stays in the sums when it dies before the others have answered', async () => {
+  const { at, forked, serve, stopAll } = rig(2);
+  await serve();
+  const ask = (id: number): void => at(0).say({ kind: 'question', id, about: 'metrics' });
+  const isAsked = (index: number, times: number): Promise<boolean> =>
+    eventually(() => at(index).heard.filter(({ kind }) => kind === 'question').length === times);
+  const sum = async (id: number): Promise<number> => {
+    const reply = await eventually(() =>
+      at(0).heard.find((each) => each.kind === 'answer' && each.id === id),
+    );
+    return parseExposition((reply as { value: string }).value).value('c_total');
+  };
+  ask(1);
+  await isAsked(1, 1);
+  answer(at(1), counter('c_total', 150));
+  // Its end is heard in another turn than its last words.
+  await new Promise(setImmediate);
+  at(1).end(1);
+  answer(at(0), counter('c_total', 10));
+  expect(await sum(1)).toBe(160);
+
+  await eventually(() => forked.length === 3);
+  at(2).say({ kind: 'serving', ports: PORTS });
+  ask(2);
+  await isAsked(2, 1);
+  answer(at(2), counter('c_total', 5));
+  answer(at(0), counter('c_total', 10));
+  expect(await sum(2)).toBe(165);
+  await stopAll();
+});
+
 it('the first worker saves for all, and its refusal reaches who asked', async () => {
   const { at, serve, stopAll } = rig(2);
   await serve();
@@ -238,10 +269,9 @@ it('counters do not fall when a worker is gone or silent; gauges are of those wh
     { name: 'g', help: 'h', type: 'gauge', aggregator: 'sum', values: [{ labels: {}, value }] },
   ];
   const all = new CombinedMetrics();
-  const told = (...workers: [number, number][]) =>
-    new Map(workers.map(([worker, value]) => [worker, [...counter('c_total', value), ...gauge(value)]]));
   const look = async (...workers: [number, number][]): Promise<[number, number]> => {
-    const { value } = parseExposition(await all.exposition(told(...workers), []));
+    for (const [worker, count] of workers) all.tell(worker, [...counter('c_total', count), ...gauge(count)]);
+    const { value } = parseExposition(await all.exposition(new Set(workers.map(([worker]) => worker)), []));
     return [value('c_total'), value('g')];
   };
   expect(await look([1, 10], [2, 20])).toEqual([30, 30]);

@@ -1,11 +1,11 @@
 /** Requests to commands, by the rules that every door has (`core/command-fields.ts`). */
-import { isUtf8 } from 'node:buffer';
 import { checkNumbers } from '../../core/check-numbers';
 import { checkStructure, type JsonTally } from '../../core/check-structure';
 import type { Ack, Command, Consistency, Key, Value } from '../../core/command';
 import { parseKey, parseTextValue, parseValue, TTL_SECONDS_MAX, ttlMsOf } from '../../core/command-fields';
 import { CacheError } from '../../core/errors';
 import type { Limits } from '../../core/limits';
+import { textOrBytes } from '../../core/value';
 import { WATCH_KEYS_MAX } from '../../core/watches';
 import type {
   BatchRequest,
@@ -93,8 +93,9 @@ export class RequestParser {
     if (data.length > valueBytesMax) {
       throw new CacheError('too_large', `"value" is longer than ${valueBytesMax} bytes.`);
     }
+    const value = textOrBytes(data);
     // A copy: these are a window into the whole message, which would be kept as long as the value.
-    return isUtf8(data) ? data.toString('utf8') : Buffer.from(data);
+    return value === data ? Buffer.from(data) : value;
   }
 
   #parseJson(text: string, json: JsonTally): Value {

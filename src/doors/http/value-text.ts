@@ -1,6 +1,7 @@
 /** A value as a field of a JSON answer, put together by hand: what is stored as JSON goes in as it is. */
 import { Json, type Value } from '../../core/command';
 import { quoted } from '../../core/json-text';
+import { plainText } from '../../core/value';
 
 /**
  * `"value":…`, or `"value_base64":"…"` where base64 is asked for, and for bytes that are not UTF-8, which have no other
@@ -10,13 +11,6 @@ export function valueText(value: Value, base64: boolean, name: 'value' | 'Value'
   if (Buffer.isBuffer(value)) return base64Text(value, name);
   if (base64) return base64Text(Buffer.from(plainText(value)), name);
   return `"${name}":${value instanceof Json ? value.text : quoted(value)}`;
-}
-
-/** A value that is no bytes, as text alone: a string itself where UTF-8 can spell it, JSON text for all else. */
-export function plainText(value: string | Json): string {
-  if (value instanceof Json) return value.text;
-  // A string that UTF-8 cannot spell is JSON, in Redis too.
-  return value.isWellFormed() ? value : JSON.stringify(value);
 }
 
 function base64Text(bytes: Buffer, name: string): string {

@@ -3,12 +3,11 @@
  * passed by where only the master can say what this connection must see (`command-order.ts`), and while it watches keys.
  */
 import type { Command, Key, Reply, Value } from '../../core/command';
-import { Json } from '../../core/command';
 import { CacheError, NotAValue } from '../../core/errors';
 import type { Principal } from '../../core/grants';
 import { keyFromBytes } from '../../core/key';
 import type { Protocol, Words } from '../../core/ports';
-import { valueBytes } from '../../core/value';
+import { plainText, valueBytes } from '../../core/value';
 import type { CommandSpec } from './command-spec';
 import { encodeBulk, encodeNull } from './encoder';
 import { errorReply } from './errors';
@@ -123,8 +122,7 @@ function settleWith<Read>(waiting: WaitingReply, read: Promise<Read>, encode: (r
   );
 }
 
-/** JSON as its text, and so is text that UTF-8 cannot spell: it lies there as JSON. */
+/** What a Redis client reads there. */
 function ownBytes(value: Value): string | Buffer {
-  if (value instanceof Json) return value.text;
-  return typeof value !== 'string' || value.isWellFormed() ? value : JSON.stringify(value);
+  return Buffer.isBuffer(value) ? value : plainText(value);
 }

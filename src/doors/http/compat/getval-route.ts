@@ -1,9 +1,9 @@
 /** `GET /getval/{key}`: a READ that is answered as one line of text, without an end of line. */
+import { plainText } from '../../../core/value';
 import { CACHE_STATUS, CACHE_STATUS_MISS } from '../cache-status';
 import type { RouteDeps } from '../perform';
 import { type Body, DATA_HEADERS } from '../respond';
 import type { Handler } from '../routes';
-import { plainText } from '../value-text';
 import { readKeyOfPath } from './read-key';
 
 /**

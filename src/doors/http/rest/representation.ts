@@ -5,8 +5,9 @@
 import type { Request } from 'express';
 import type { Value } from '../../../core/command';
 import { etagOf } from '../../../core/etag';
+import { plainText } from '../../../core/value';
 import type { Body } from '../respond';
-import { plainText, valueText } from '../value-text';
+import { valueText } from '../value-text';
 
 export type Form = 'json' | 'raw';
 

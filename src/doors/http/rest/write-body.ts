@@ -1,10 +1,10 @@
 /** The body of `PUT /cache/{key}` to a value: any bytes, or JSON that has the value as one of its fields. */
-import { isUtf8 } from 'node:buffer';
 import { Json, type Value } from '../../../core/command';
 import { CacheError } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
 import { checkNumbers } from '../../../core/check-numbers';
 import { parseBase64Value, parseValue } from '../../../core/command-fields';
+import { textOrBytes } from '../../../core/value';
 import { parseObject } from '../parse-object';
 import type { Exchange } from '../exchange';
 import { NAME_LENGTH_MAX } from '../query';
@@ -33,7 +33,7 @@ export function readValue(
     );
   } else {
     readBody(exchange, limits.valueBytesMax, (bytes) =>
-      onBody(() => ({ value: isUtf8(bytes) ? bytes.toString('utf8') : bytes, form: 'raw' })),
+      onBody(() => ({ value: textOrBytes(bytes), form: 'raw' })),
     );
   }
 }
