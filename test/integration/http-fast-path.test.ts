@@ -337,13 +337,13 @@ describe('one connection', () => {
     expect(await takenOf([together, ...independent])).toBe(0);
   });
 
-  it('is the general way`s for good behind 17 requests in a row that are no commands', async () => {
+  it('is the general way`s for good behind 65 requests in a row that are no commands', async () => {
     const others = (count: number): Buffer[] => Array.from({ length: count }, () => get('/livez'));
     const command = post(read('s'));
     // One more has opened the connection.
-    expect(await takenOf([...others(15), command, ...others(16), command, command])).toBe(3);
-    expect(await takenOf([...others(16), command])).toBe(0);
-    expect(await takenOf([command, ...others(17), command, command])).toBe(1);
+    expect(await takenOf([...others(63), command, ...others(64), command, command])).toBe(3);
+    expect(await takenOf([...others(64), command])).toBe(0);
+    expect(await takenOf([command, ...others(65), command, command])).toBe(1);
   });
 
   it('may send heads and bodies apart', async () => {
