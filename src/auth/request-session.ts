@@ -1,5 +1,5 @@
 /**
- * The session that a request carries, and its way back in the answer (`contract.md` 4), whatever the door calls the
+ * The session that a request carries, and its way back in the answer, whatever the door calls the
  * field that it travels in.
  */
 import type { Command, Reply } from '../core/command';

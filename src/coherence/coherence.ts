@@ -1,4 +1,4 @@
-/** How near caches of several gateways agree (`coherence.md`): the kinds there are, and what engines see of them. */
+/** How near caches of several gateways agree: the kinds there are, and what engines see of them. */
 import { ANNOUNCEMENTS_CHANNEL } from '../core/announcements-channel';
 import type { Key } from '../core/command';
 import { LEASE_WITHOUT_END, type Log, type Words } from '../core/ports';

@@ -32,7 +32,7 @@ export function mergeEnvFile(text: string, environment: Environment): Environmen
   return { ...parse(text), ...environment };
 }
 
-/** Every setting of `contract.md` 2; an empty variable counts as unset. @throws ConfigFaults */
+/** Every setting of the README; an empty variable counts as unset. @throws ConfigFaults */
 export function parseEnv(environment: Environment): Config {
   const faults = [...unknownVariables(environment), ...contradictions(environment)];
   const values = parseSettings(environment, faults);

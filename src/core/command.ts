@@ -24,7 +24,7 @@ export class Json {
  */
 export type Value = string | Buffer | Json;
 
-/** `coherence.md`: what a READ may see. */
+/** What a READ may see. */
 export type Consistency = 'eventual' | 'session' | 'strong';
 
 export interface ReadCommand {

@@ -7,7 +7,7 @@ import type { CacheError, ErrorCode } from './errors';
 import type { Session } from './session';
 
 /**
- * One unbroken stretch in which all changes of what a node holds are announced to this gateway (`coherence.md` 1).
+ * One unbroken stretch in which all changes of what a node holds are announced to this gateway.
  * What was read from the node in it may be served from the near cache while `now < endsMs` (monotonic).
  *
  * A gap (a lost connection, a role that changed, everything flushed) ends it for ever: `endsMs` is `-Infinity` then,

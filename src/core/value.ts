@@ -1,5 +1,5 @@
 /**
- * Bytes <-> value: what lies in Redis under a key, and what it means (`contract.md` 7).
+ * Bytes <-> value: what lies in Redis under a key, and what it means.
  *
  * Text is stored as its own bytes, and so are bytes: a Redis client sees exactly what was written, and what a Redis
  * client wrote is read as text. Everything else is put into an envelope:

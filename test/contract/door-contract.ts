@@ -1,7 +1,6 @@
 /**
- * What every door promises, whatever its transport, as one suite to run on each of its forms over each engine
- * (`contract.md` 4 to 7). Where a form lacks a method, another form of the same service stands in for it, and the
- * name of the form's block says so.
+ * What every door promises, whatever its transport, as one suite to run on each of its forms over each engine. Where a
+ * form lacks a method, another form of the same service stands in for it, and the name of the form's block says so.
  */
 import type { DoorForm } from '../support/door-client';
 import { describeAccess, describeLimits } from './door-contract-access';

@@ -1,4 +1,4 @@
-/** Masters that change or die in a cluster under load (`faults.md`, F1 and F12). */
+/** Masters that change or die in a cluster under load (F1 and F12 of the torture rig). */
 import { keyFromText } from '../../src/core/key';
 import type { Engine } from '../../src/core/ports';
 import { Session } from '../../src/core/session';

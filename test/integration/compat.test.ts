@@ -1,4 +1,4 @@
-/** The forms of earlier systems as `contract.md` 5 has them, over the real core and the memory engine. */
+/** The forms of earlier systems, over the real core and the memory engine. */
 import type { CacheService } from '../../src/core/cache';
 import type { Command, Key, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';

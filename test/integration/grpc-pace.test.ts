@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually';
 import { bearer, CACHE_SERVICE, GrpcClient } from '../support/grpc-client';
 import { FLAG, FRAME, frame, PREFACE } from '../support/http2-frames';
 
-/** What `security.md` allows. */
+/** What is allowed. */
 const CUT_MS = 7000;
 /** On a busy machine. */
 const LATE_MS = 1500;

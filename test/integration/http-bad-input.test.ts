@@ -1,5 +1,5 @@
 /**
- * The bad-input matrix of `security.md` through the HTTP door: the rows body, fields, auth and stored, byte by byte
+ * The bad-input matrix through the HTTP door: the rows body, fields, auth and stored, byte by byte
  * through a real TLS socket. (The row of framing and slowness is in the tests of the listener.) Whatever comes in,
  * the answer is the one that stands here, the connection's next request is served, and no prototype has changed.
  * All of it twice, since the first request of a connection goes another way than many later ones (`fast-path.ts`).

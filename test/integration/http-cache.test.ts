@@ -1,4 +1,4 @@
-/** `POST /cache` as `contract.md` 4 and 6 have it, over the real core and the memory engine. */
+/** `POST /cache`, over the real core and the memory engine. */
 import type { CacheService } from '../../src/core/cache';
 import type { Key, Reply } from '../../src/core/command';
 import { CacheError } from '../../src/core/errors';

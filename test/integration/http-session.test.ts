@@ -1,4 +1,4 @@
-/** C2 from the header `Ringcache-Session` on: `contract.md` 4. */
+/** C2 from the header `Ringcache-Session` on. */
 import type { Response } from 'supertest';
 import { createSessionTokens } from '../../src/auth/session-tokens';
 import type { CacheService } from '../../src/core/cache';

@@ -1,4 +1,4 @@
-/** REST on `/cache/{key}` as `contract.md` 5 and 6 have it, over the real core and the memory engine. */
+/** REST on `/cache/{key}`, over the real core and the memory engine. */
 import type { Test } from 'supertest';
 import { etagOf } from '../../src/core/etag';
 import { Json, type Key } from '../../src/core/command';

@@ -93,7 +93,7 @@ export const GRPC: DoorForm = {
 
 type Outcome = Answer extends infer Each ? (Each extends Answer ? Omit<Each, 'session'> : never) : never;
 
-/** What the reply says where the status is OK; all others must be failures as `contract.md` 6 has them. */
+/** What the reply says where the status is OK; all others must be failures, with the metadata that those have. */
 function toAnswer(
   { reply, status, trailing }: GrpcAnswer,
   outcomeOf: (reply: GrpcAnswer['reply']) => Outcome | undefined,

@@ -1,4 +1,4 @@
-/** The forms of the HTTP door (`contract.md` 4 and 5) as clients. An answer that is none of theirs is thrown. */
+/** The forms of the HTTP door as clients. An answer that is none of theirs is thrown. */
 import { isUtf8 } from 'node:buffer';
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { ErrorCode } from '../../src/core/errors';
@@ -219,7 +219,7 @@ function createSender({ port, agent }: DoorAddress, token: string | undefined): 
 
 type Outcome = Answer extends infer Each ? (Each extends Answer ? Omit<Each, 'session'> : never) : never;
 
-/** What the reply says, by its HTTP status; all other replies must be failures as `contract.md` 6 has them. */
+/** What the reply says, by its HTTP status; all other replies must be failures, with the fields that those have. */
 function toAnswer(
   reply: HttpReply,
   byStatus: Readonly<Record<number, (reply: HttpReply) => Outcome | undefined>>,

@@ -20,7 +20,7 @@ import {
 
 const SETTING_KEY = 'the-key-of-the-setting-API_KEY';
 const TTL_SECONDS = 900;
-/** How long a change of the clients file may take to hold: `contract.md` 3. */
+/** How long a change of the clients file may take to hold. */
 const CHANGE_MS = 1000;
 
 let folder: Folder;

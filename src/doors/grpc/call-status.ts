@@ -1,4 +1,4 @@
-/** How a call ends that fails: `contract.md` 6 in gRPC's words. */
+/** How a call ends that fails: the codes of all doors in gRPC's words. */
 import { type Metadata, status } from '@grpc/grpc-js';
 import type { CacheError, ErrorCode } from '../../core/errors';
 

@@ -1,6 +1,6 @@
 /**
  * What Node's parser lets through although two readers of the same bytes could understand them differently, or
- * although this door has no use for it (`security.md`, HTTP). All of it is refused before anything acts on the
+ * although this door has no use for it. All of it is refused before anything acts on the
  * request, since requests that are read in two ways are how one client speaks in another's name ("smuggling").
  */
 import type { IncomingMessage } from 'node:http';

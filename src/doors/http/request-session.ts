@@ -1,5 +1,5 @@
 /**
- * The session that a request carries in the header `Ringcache-Session` (`contract.md` 4). A request without the header
+ * The session that a request carries in the header `Ringcache-Session`. A request without the header
  * costs one look at the head and nothing else.
  */
 import { RequestSession } from '../../auth/request-session';

@@ -9,7 +9,7 @@ import type { Command } from '../../core/command';
 import type { CacheError, ErrorCode } from '../../core/errors';
 import { PlainResponse } from './fast/plain-messages';
 
-/** `contract.md` 6. A new code does not compile until it has its status here. */
+/** A new code does not compile until it has its status here. */
 export const HTTP_STATUS = {
   bad_request: 400,
   unauthenticated: 401,

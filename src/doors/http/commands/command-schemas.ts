@@ -1,5 +1,5 @@
 /**
- * The fields of each command as joi schemas, compiled once: `contract.md` 4, and the words in which a breach of it
+ * The fields of each command as joi schemas, compiled once, and the words in which a breach of it
  * is told.
  */
 import Joi from 'joi';

@@ -1,5 +1,5 @@
 /**
- * The body of `POST /cache` to commands: `contract.md` 4. The rules are joi's (`command-schemas.ts`). Because joi on
+ * The body of `POST /cache` to commands. The rules are joi's (`command-schemas.ts`). Because joi on
  * each body costs 15 % of the throughput, the plainest commands take a short way: a hand check that accepts only
  * what joi accepts, makes the same of it, and leaves everything else to joi. A fuzz test holds the two ways against
  * each other.

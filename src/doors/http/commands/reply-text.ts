@@ -15,7 +15,7 @@ export interface ReplyContext {
   readonly minimal: boolean;
 }
 
-/** The reply to `parsed`, in the form that `contract.md` 4 shows. */
+/** The reply to `parsed`, in the form that the OpenAPI description shows. */
 export function replyText(parsed: ParsedCommand, reply: Reply, context: ReplyContext): string {
   if (reply.status === 'ERROR') return errorBody(reply.error, context.requestId, reply.command);
   const { command, base64 } = parsed;

@@ -1,4 +1,4 @@
-/** The forms of earlier systems (`contract.md` 5): each family of them in a file of its own. */
+/** The forms of earlier systems: each family of them in a file of its own. */
 import type { RouteDeps } from '../perform';
 import type { AddRoutes } from '../routes';
 import { createGetvalRoute } from './getval-route';

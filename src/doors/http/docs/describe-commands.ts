@@ -1,4 +1,4 @@
-/** `POST /cache`, described: commands, their replies, and batches of them (`contract.md` 4). */
+/** `POST /cache`, described: commands, their replies, and batches of them. */
 import type { ErrorCode } from '../../../core/errors';
 import type { Limits } from '../../../core/limits';
 import { bodyBytesMax } from '../read-body';

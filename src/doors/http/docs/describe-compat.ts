@@ -1,4 +1,4 @@
-/** The forms of earlier systems, described (`contract.md` 5); with `GET /`, which is the console, too. */
+/** The forms of earlier systems, described; with `GET /`, which is the console, too. */
 import type { Limits } from '../../../core/limits';
 import { keyNotFound } from './describe-rest';
 import { dataFailures, readFailures } from './failures';

@@ -1,5 +1,5 @@
 /**
- * Answers that are failures (`contract.md` 6), from the one list of codes and the one table of their statuses: a new
+ * Answers that are failures, from the one list of codes and the one table of their statuses: a new
  * code does not compile until it is explained here.
  */
 import type { ErrorCode } from '../../../core/errors';

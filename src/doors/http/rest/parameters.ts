@@ -1,4 +1,4 @@
-/** What the path and the query of `/cache/{key}` say, by the rules of the fields of a command (`contract.md` 4). */
+/** What the path and the query of `/cache/{key}` say, by the rules of the fields of a command. */
 import type { Request } from 'express';
 import type { WriteCommand } from '../../../core/command';
 import type { Limits } from '../../../core/limits';

@@ -1,4 +1,4 @@
-/** REST on `/cache/{key}` (`contract.md` 5). */
+/** REST on `/cache/{key}`. */
 import type { RouteDeps } from '../perform';
 import type { AddRoutes } from '../routes';
 import { createDeleteRoute, createPutRoute } from './change-routes';
