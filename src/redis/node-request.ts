@@ -51,6 +51,8 @@ export class NodeRequest<T = unknown> {
   readonly #group: RequestGroup | undefined;
   #watch: RequestWatcher | undefined;
   #reply: T | undefined;
+  /** What the function has sent before it waited for anything. */
+  #functionBytes = 0;
   #hasLeft = false;
   #isAnswered = false;
   #isEnded = false;
@@ -98,16 +100,26 @@ export class NodeRequest<T = unknown> {
       }
       this.#hasLeft = true;
       batch.flush();
+      const { stream } = client;
+      const unsentBytes = stream.writableLength;
       command(client).then(
         (reply) => this.#answered(reply),
         (thrown: unknown) => this.reject(thrown),
       );
+      this.#functionBytes = stream.writableLength - unsentBytes;
       return;
     }
     client.sendCommand(this as unknown as Command, ELSEWHERE);
     if (this.#isEnded) return;
     this.#hasLeft = true;
     batch.add(command.words);
+  }
+
+  /** About so many bytes were put on the connection for it: keys and values count. */
+  get bytes(): number {
+    const command = this.#command;
+    if (typeof command === 'function') return this.#functionBytes;
+    return command.words.reduce<number>((sum, word) => sum + (typeof word === 'number' ? 0 : word.length), 0);
   }
 
   /** It stays here: nothing was done. */

@@ -5,8 +5,8 @@
  *
  * The commands of one turn of the event loop leave together, in one packet. ioredis could do that by itself, but it
  * holds the next turn's commands back until the last ones are answered: a node that freezes would get them when it
- * wakes, long after their callers were told that they had failed. Here a command leaves in its own turn or never; what
- * the socket has not taken by then is bounded, and beyond that commands are refused as not done.
+ * wakes, long after their callers were told that they had failed. Here a command leaves in its own turn or never. What
+ * the socket has not taken and nobody waits for any more has a limit; beyond it commands are refused as not done.
  */
 import type { Redis } from 'ioredis';
 import { CacheError } from '../core/errors';
@@ -224,9 +224,12 @@ export class RedisNode {
   /** Why nothing can leave in this turn. */
   #refusal(): (() => CacheError) | undefined {
     if (this.#client.status !== 'ready') return unreachable;
-    // A node that takes slowly, and answers, is never silent: who gives a WRITE up makes room here for the next one, while
-    // its bytes wait, to be carried out long after. What one turn brings on top is bounded by the places of the callers.
-    return this.#client.stream.writableLength >= UNSENT_BYTES_MAX ? overloaded : undefined;
+    // A node that takes slowly, and answers, is never silent: who gives a WRITE up makes room for the next one, while its bytes
+    // wait, to be carried out long after. So only what nobody waits for any more counts here. The rest is bounded by the places
+    // and the deadlines of the callers, and who refused them for it would refuse small READs behind a few large WRITEs.
+    const { writableLength: unsentBytes } = this.#client.stream;
+    if (unsentBytes < UNSENT_BYTES_MAX) return undefined;
+    return unsentBytes - this.#watch.awaitedBytes() >= UNSENT_BYTES_MAX ? overloaded : undefined;
   }
 
   #heardBytes(): number {

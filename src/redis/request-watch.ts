@@ -45,6 +45,13 @@ export class RequestWatch implements RequestWatcher {
     return this.#size;
   }
 
+  /** About so many bytes were put on the connection for those that wait now. Goes through all of them. */
+  awaitedBytes(): number {
+    let bytes = 0;
+    for (let request = this.#last; request !== undefined; request = request.before) bytes += request.bytes;
+    return bytes;
+  }
+
   /** To be called before those are added that leave now: they have one time, and one number of bytes. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs;

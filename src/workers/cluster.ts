@@ -23,17 +23,27 @@ export function forkWorker(events: WorkerEvents): WorkerProcess {
   cluster.setupPrimary({
     stdio: ['ignore', takesWholeWrites(STANDARD_OUTPUT) ? 'inherit' : 'pipe', 'inherit', 'ipc'],
   });
+  const sayWhy = ({ code = 'no more is known' }: NodeJS.ErrnoException): void =>
+    events.onMessage({ kind: 'failed', reason: `The system starts no more processes. (${code})` });
   let worker: Worker;
   try {
     worker = cluster.fork();
-  } catch {
+  } catch (error) {
     // Where there is no memory; where there are no descriptors, it is a child that has never been, and says that it has ended.
-    setImmediate(() => events.onEnd({ exitCode: null, signal: null }));
+    setImmediate(() => {
+      sayWhy(error as NodeJS.ErrnoException);
+      events.onEnd({ exitCode: null, signal: null });
+    });
     return { pid: 0, send: () => undefined, kill: () => undefined };
   }
   const { process: child } = worker;
   // Before all else, for this is how it says that it could not be started; its end follows.
-  worker.on('error', () => undefined);
+  worker.on('error', (error: NodeJS.ErrnoException) => {
+    if (child.pid !== undefined) return;
+    sayWhy(error);
+    // Node forgets those that exit, which this one does not.
+    delete cluster.workers?.[worker.id];
+  });
   if (child.pid !== undefined) closeUntaken(worker);
   const log = new WholeLines(events.onLines);
   child.stdout?.on('data', (bytes: Buffer) => log.add(bytes));

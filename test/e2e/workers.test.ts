@@ -310,6 +310,7 @@ it('a worker for which there is no descriptor is started when there is one; the 
   limit('3');
   process.kill(pid, 'SIGKILL');
   await eventually(() => failed() > before + 1);
+  expect(gateway.lines.findLast((line) => line.includes('a worker could not start'))).toContain('EMFILE');
   limit(usual!);
   await eventually(() => pidsOf(gateway).length === 2, 10_000);
   await openCallerOfEach(gateway, 2);
