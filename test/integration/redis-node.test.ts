@@ -14,7 +14,7 @@ import {
   setValue,
   type NodeCommand,
 } from '../../src/redis/commands';
-import { NotDone } from '../../src/redis/redis-errors';
+import { NotDone, Overloaded } from '../../src/redis/redis-errors';
 import { RedisNode } from '../../src/redis/redis-node';
 import { eventually } from '../support/eventually';
 import { stopAfterTests } from '../support/leftovers';
@@ -172,11 +172,14 @@ describe('a node that takes nothing in for a while', () => {
     const proxy = await startTcpProxy(redis);
     const { node, client } = await openNode(proxy);
     proxy.pause('up');
-    let refused: unknown;
-    for (let n = 0; n < 120 && !(refused instanceof NotDone); n += 4) {
-      // Given up four by four, which makes room for the next ones.
-      const outcomes = [n, n + 1, n + 2, n + 3].map((each) => outcomeOf(node.run(write(each), inMs(20))));
-      [refused] = await Promise.all(outcomes);
+    const left: number[] = [];
+    let refused: CacheError | undefined;
+    // Given up four by four, which makes room for the next ones. On a busy machine some are too late to leave.
+    for (let n = 0; n < 400 && refused === undefined; n += 4) {
+      const four = [n, n + 1, n + 2, n + 3];
+      const outcomes = await Promise.all(four.map((each) => outcomeOf(node.run(write(each), inMs(50)))));
+      left.push(...four.filter((_, at) => !(outcomes[at] instanceof NotDone)));
+      refused = outcomes.find((outcome) => outcome instanceof Overloaded);
     }
     expect(client.stream.writableLength).toBeLessThan(70 * MIB);
     expect(refused).toMatchObject({
@@ -186,7 +189,7 @@ describe('a node that takes nothing in for a while', () => {
     proxy.resume();
     await eventually(() => client.stream.writableLength === 0);
     expect(await change(node, set('again'))).toBe(true);
-    expect(await redis.client.exists('k0', 'k60', 'k90')).toBe(2);
+    expect((await redis.client.keys('k*')).sort()).toEqual(left.map((n) => `k${n}`).sort());
   });
 
   it('gets all that is waited for, and what is small behind it, when it takes it', async () => {
