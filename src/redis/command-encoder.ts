@@ -15,8 +15,8 @@ const DIGIT_0 = 0x30;
 const BULK = 0x24;
 const ARRAY = 0x2a;
 
-/** How many bytes the command takes on its way. */
-export function encodedBytes(words: Words): number {
+/** How many bytes the command takes on its way; text is of one byte a character. */
+export function encodedBytes(words: readonly (string | Buffer)[]): number {
   let bytes = countBytes(words.length);
   for (const word of words) bytes += countBytes(word.length) + word.length + 2;
   return bytes;

@@ -9,6 +9,7 @@
 import type { Command, Redis } from 'ioredis';
 import type { CacheError } from '../core/errors';
 import type { CommandBatch } from './command-batch';
+import { encodedBytes } from './command-encoder';
 import type { NodeCommand } from './commands';
 import { translateRedisError, unreachable } from './redis-errors';
 
@@ -115,11 +116,11 @@ export class NodeRequest<T = unknown> {
     batch.add(command.words);
   }
 
-  /** About so many bytes were put on the connection for it: keys and values count. */
+  /** So many bytes were put on the connection for it. */
   get bytes(): number {
     const command = this.#command;
     if (typeof command === 'function') return this.#functionBytes;
-    return command.words.reduce<number>((sum, word) => sum + (typeof word === 'number' ? 0 : word.length), 0);
+    return encodedBytes(command.words.map((word) => (typeof word === 'number' ? String(word) : word)));
   }
 
   /** It stays here: nothing was done. */

@@ -45,7 +45,7 @@ export class RequestWatch implements RequestWatcher {
     return this.#size;
   }
 
-  /** About so many bytes were put on the connection for those that wait now. Goes through all of them. */
+  /** So many bytes were put on the connection for those that wait now. Goes through all of them. */
   awaitedBytes(): number {
     let bytes = 0;
     for (let request = this.#last; request !== undefined; request = request.before) bytes += request.bytes;
